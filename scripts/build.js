@@ -1,0 +1,58 @@
+// Compiles the TypeScript sources into dist/, but only when something is newer than the last build.
+// `start`, `test` and the `thinlens` command call this themselves: install scripts are off in this project
+// (.npmrc), and npm's pre/post scripts are off with them.
+import { spawnSync } from 'node:child_process';
+import { readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const sources = [
+  'models',
+  'heads',
+  'server',
+  'openapi',
+  'test',
+  'bench',
+  'tsconfig.json',
+  'package-lock.json',
+];
+const stamp = join(root, 'dist', '.stamp');
+
+/** Newest modification time (ms) of a file, or of any file or folder under a folder; folders count, so that a deleted file shows. */
+function newest(path) {
+  const info = statSync(path, { throwIfNoEntry: false });
+  if (!info) return 0;
+  if (!info.isDirectory()) return info.mtimeMs;
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.name !== 'node_modules' && entry.name !== 'fixtures')
+    .reduce((latest, entry) => Math.max(latest, newest(join(path, entry.name))), info.mtimeMs);
+}
+
+/** Builds dist/ if it is stale. Throws nothing: a compile error is printed and the process exits with 1. */
+export function buildIfStale() {
+  const built = statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const started = new Date();
+  if (sources.every((source) => newest(join(root, source)) < built)) return;
+  let compiler;
+  try {
+    compiler = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+  } catch {
+    if (built > 0) return; // A production install without development packages runs what was built.
+    console.error('thinlens is not built and TypeScript is not installed: run `npm ci` first.');
+    process.exit(1);
+  }
+  console.error('building thinlens (sources are newer than dist/) ...');
+  // A file renamed or deleted must not live on in dist/, where tests are found by listing.
+  for (const folder of ['models', 'heads', 'server', 'openapi', 'test', 'bench', '.tsbuildinfo']) {
+    rmSync(join(root, 'dist', folder), { recursive: true, force: true });
+  }
+  const result = spawnSync(process.execPath, [compiler, '-p', root], { stdio: ['ignore', 2, 2] });
+  if (result.status !== 0) process.exit(result.status ?? 1);
+  writeFileSync(stamp, '');
+  // The stamp carries the time the build began: an edit made while tsc ran is newer than it.
+  utimesSync(stamp, started, started);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) buildIfStale();

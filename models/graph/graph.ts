@@ -1,0 +1,155 @@
+/**
+ * A network as data. A `Graph` is what everything else reads: the ONNX writer, the cost counter, the list of
+ * weights that a checkpoint must hold, and the folding pass.
+ *
+ * Shapes are of one image. The batch is a free leading dimension of every value and is never written: a feature
+ * map is [channels, height, width], an image that comes in as pixels [height, width, channels].
+ */
+
+export type DataType = 'uint8' | 'float32';
+
+/** Dimensions of one image's value, batch left out. */
+export type Shape = readonly number[];
+
+/** A value that flows along the graph. Its name is the name of the node (or input) that produces it. */
+export interface Value {
+  readonly name: string;
+  readonly type: DataType;
+  readonly shape: Shape;
+}
+
+/** Height and width, or any other pair in that order. */
+export type Pair = readonly [height: number, width: number];
+
+/** Zero padding in pixels. */
+export interface Padding {
+  readonly top: number;
+  readonly left: number;
+  readonly bottom: number;
+  readonly right: number;
+}
+
+export type ActivationKind = 'relu' | 'relu6';
+
+interface NodeBase {
+  readonly name: string;
+  /** Names of the values read, in the operator's order. */
+  readonly inputs: readonly string[];
+}
+
+/** Changes the element type of a value. */
+export interface Cast extends NodeBase {
+  readonly op: 'cast';
+  readonly to: DataType;
+}
+
+/** Reorders dimensions; `permutation` counts without the batch: [2, 0, 1] makes [H, W, C] into [C, H, W]. */
+export interface Transpose extends NodeBase {
+  readonly op: 'transpose';
+  readonly permutation: readonly number[];
+}
+
+/** Lays the elements of an image out anew; the element count stays. */
+export interface Reshape extends NodeBase {
+  readonly op: 'reshape';
+  readonly shape: Shape;
+}
+
+/** x * scale + offset, one pair a channel of a [C, H, W] value (input normalisation). */
+export interface Affine extends NodeBase {
+  readonly op: 'affine';
+  readonly scale: readonly number[];
+  readonly offset: readonly number[];
+}
+
+/** 2-D convolution over [C, H, W]. `weight` is [outChannels, C / groups, kernel height, kernel width], `bias` [outChannels]. */
+export interface Convolution extends NodeBase {
+  readonly op: 'conv';
+  readonly outChannels: number;
+  readonly kernel: Pair;
+  readonly stride: number;
+  readonly dilation: number;
+  readonly groups: number;
+  readonly padding: Padding;
+  readonly weight: string;
+  readonly bias?: string;
+}
+
+/** Batch normalisation in inference form: gamma * (x - mean) / sqrt(variance + epsilon) + beta, parameters [C]. */
+export interface BatchNorm extends NodeBase {
+  readonly op: 'batchNorm';
+  readonly epsilon: number;
+  readonly gamma: string;
+  readonly beta: string;
+  readonly mean: string;
+  readonly variance: string;
+}
+
+export interface Activation extends NodeBase {
+  readonly op: 'activation';
+  readonly kind: ActivationKind;
+}
+
+/** Element-wise sum of two values of one shape (residual connection). */
+export interface Add extends NodeBase {
+  readonly op: 'add';
+}
+
+/** Joins values along `axis` (counted without the batch). */
+export interface Concat extends NodeBase {
+  readonly op: 'concat';
+  readonly axis: number;
+}
+
+/** Mean over height and width: [C, H, W] -> [C, 1, 1]. */
+export interface GlobalAveragePool extends NodeBase {
+  readonly op: 'globalAveragePool';
+}
+
+/** y = W x + b over a flat value [in]. `weight` is [outFeatures, in], `bias` [outFeatures]. */
+export interface FullyConnected extends NodeBase {
+  readonly op: 'fullyConnected';
+  readonly outFeatures: number;
+  readonly weight: string;
+  readonly bias: string;
+}
+
+export type Node =
+  | Cast
+  | Transpose
+  | Reshape
+  | Affine
+  | Convolution
+  | BatchNorm
+  | Activation
+  | Add
+  | Concat
+  | GlobalAveragePool
+  | FullyConnected;
+
+/** A network: nodes in an order in which each reads only what came before it. */
+export interface Graph {
+  readonly name: string;
+  readonly inputs: readonly Value[];
+  readonly nodes: readonly Node[];
+  readonly outputs: readonly Value[];
+  /** Every value by name: the inputs and one output a node. */
+  readonly values: ReadonlyMap<string, Value>;
+}
+
+/** A graph that cannot be: shapes that do not fit, a name used twice, an unknown value. Names the node. */
+export class GraphError extends Error {
+  override readonly name = 'GraphError';
+}
+
+/** The value called `name`. @throws GraphError if the graph has none. */
+export function valueOf(graph: Pick<Graph, 'name' | 'values'>, name: string): Value {
+  const value = graph.values.get(name);
+  if (!value) throw new GraphError(`graph '${graph.name}' has no value '${name}'`);
+  return value;
+}
+
+/** Product of the dimensions: the number of elements of one image's value. */
+export function elementCount(shape: Shape): number {
+  return shape.reduce((product, dimension) => product * dimension, 1);
+}

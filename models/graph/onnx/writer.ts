@@ -1,0 +1,136 @@
+import type { DataType, Graph, Node, Value } from '../graph.ts';
+import { GraphError, valueOf } from '../graph.ts';
+import { parametersOf } from '../parameters.ts';
+import type { Weights } from '../tensor.ts';
+import type { OnnxAttribute, OnnxNode, OnnxTensor, OnnxValueInfo } from './schema.ts';
+import { encodeModel } from './schema.ts';
+
+/** Operator set of ai.onnx that the nodes below are written against, and the file format that came with it. */
+const OPSET = 17;
+const IR_VERSION = 8;
+
+const ELEMENT_TYPE: Record<DataType | 'int64', number> = { float32: 1, uint8: 2, int64: 7 };
+
+/** The dimension that the caller chooses at run time. */
+const BATCH = { dimParam: 'batch' } as const;
+
+/** Writes nodes and constants in ONNX's terms. Axes of the graph count without the batch, so each grows by one here. */
+class Writer {
+  readonly nodes: OnnxNode[] = [];
+  readonly initializers = new Map<string, OnnxTensor>();
+
+  node(
+    opType: string,
+    output: string,
+    input: readonly string[],
+    attributes: Record<string, number | readonly number[]> = {},
+  ) {
+    const attribute = Object.entries(attributes).map(
+      ([name, value]): OnnxAttribute =>
+        typeof value === 'number' ? { name, type: 2, i: value } : { name, type: 7, ints: value },
+    );
+    this.nodes.push({ name: output, opType, input, output: [output], attribute });
+  }
+
+  floats(name: string, dims: readonly number[], data: Float32Array): string {
+    // Raw data is little-endian by definition, which is what every platform with an ONNX Runtime build has.
+    const rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    this.initializers.set(name, { name, dims, dataType: ELEMENT_TYPE.float32, rawData });
+    return name;
+  }
+
+  integers(name: string, data: readonly number[]): string {
+    const rawData = new Uint8Array(BigInt64Array.from(data, BigInt).buffer);
+    this.initializers.set(name, { name, dims: [data.length], dataType: ELEMENT_TYPE.int64, rawData });
+    return name;
+  }
+}
+
+function writeNode(writer: Writer, node: Node): void {
+  const { name, inputs } = node;
+  const [x = ''] = inputs;
+  switch (node.op) {
+    case 'cast':
+      return writer.node('Cast', name, [x], { to: ELEMENT_TYPE[node.to] });
+    case 'transpose':
+      return writer.node('Transpose', name, [x], { perm: [0, ...node.permutation.map((axis) => axis + 1)] });
+    case 'reshape':
+      // A 0 in the target shape keeps the input's dimension there: the batch stays free.
+      return writer.node('Reshape', name, [x, writer.integers(`${name}.shape`, [0, ...node.shape])]);
+    case 'affine': {
+      const dims = [1, node.scale.length, 1, 1];
+      const scale = writer.floats(`${name}.scale`, dims, Float32Array.from(node.scale));
+      const offset = writer.floats(`${name}.offset`, dims, Float32Array.from(node.offset));
+      writer.node('Mul', `${name}.scaled`, [x, scale]);
+      return writer.node('Add', name, [`${name}.scaled`, offset]);
+    }
+    case 'conv': {
+      const { padding } = node;
+      return writer.node('Conv', name, [x, node.weight, ...(node.bias ? [node.bias] : [])], {
+        kernel_shape: node.kernel,
+        strides: [node.stride, node.stride],
+        dilations: [node.dilation, node.dilation],
+        group: node.groups,
+        pads: [padding.top, padding.left, padding.bottom, padding.right],
+      });
+    }
+    case 'batchNorm':
+      throw new GraphError(`batch normalisation '${name}' must be folded before the graph is written`);
+    case 'activation': {
+      if (node.kind === 'relu') return writer.node('Relu', name, [x]);
+      const low = writer.floats('relu6.min', [], Float32Array.of(0));
+      const high = writer.floats('relu6.max', [], Float32Array.of(6));
+      return writer.node('Clip', name, [x, low, high]);
+    }
+    case 'add':
+      return writer.node('Add', name, inputs);
+    case 'concat':
+      return writer.node('Concat', name, inputs, { axis: node.axis + 1 });
+    case 'globalAveragePool':
+      return writer.node('GlobalAveragePool', name, [x]);
+    case 'fullyConnected':
+      return writer.node('Gemm', name, [x, node.weight, node.bias], { transB: 1 });
+  }
+}
+
+function describe(value: Value): OnnxValueInfo {
+  const dim = [BATCH, ...value.shape.map((dimValue) => ({ dimValue }))];
+  return { name: value.name, type: { tensorType: { elemType: ELEMENT_TYPE[value.type], shape: { dim } } } };
+}
+
+/**
+ * The bytes of an .onnx file for a folded graph. The same graph and weights always give the same bytes.
+ * @param weights every tensor that `parametersOf(graph)` names, and of that shape.
+ * @throws GraphError naming a missing or misshapen weight, or a batch normalisation left unfolded.
+ */
+export function toOnnx(
+  graph: Graph,
+  weights: Weights,
+  options: { readonly metadata?: Readonly<Record<string, string>> } = {},
+): Uint8Array {
+  const writer = new Writer();
+  for (const { name, shape } of parametersOf(graph)) {
+    const found = weights.get(name);
+    if (!found) throw new GraphError(`weight '${name}' is missing`);
+    if (found.shape.join() !== shape.join()) {
+      throw new GraphError(
+        `weight '${name}' is [${found.shape.join(', ')}], the graph needs [${shape.join(', ')}]`,
+      );
+    }
+    writer.floats(name, shape, found.data);
+  }
+  for (const node of graph.nodes) writeNode(writer, node);
+  return encodeModel({
+    irVersion: IR_VERSION,
+    producerName: 'thinlens',
+    opsetImport: [{ domain: '', version: OPSET }],
+    metadataProps: Object.entries(options.metadata ?? {}).map(([key, value]) => ({ key, value })),
+    graph: {
+      name: graph.name,
+      node: writer.nodes,
+      initializer: [...writer.initializers.values()],
+      input: graph.inputs.map(describe),
+      output: graph.outputs.map((value) => describe(valueOf(graph, value.name))),
+    },
+  });
+}

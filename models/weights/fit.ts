@@ -1,0 +1,38 @@
+import { foldablePairs, foldedBiasName } from '../graph/folding.ts';
+import type { Graph } from '../graph/graph.ts';
+import { parametersOf } from '../graph/parameters.ts';
+import type { Weights } from '../graph/tensor.ts';
+import { WeightsError } from './errors.ts';
+
+/**
+ * Checks that `weights` are exactly what `graph` needs: every tensor there, of its shape, finite, and none beside them.
+ * A layer whose batch normalisation was folded before publication may bring a bias instead of the statistics.
+ * @throws WeightsError naming all that is missing, surplus, misshapen or not finite, not only the first.
+ */
+export function checkFit(graph: Graph, weights: Weights, source: string): void {
+  const needed = new Map(parametersOf(graph).map(({ name, shape }) => [name, shape]));
+  for (const { conv, norm } of foldablePairs(graph).values()) {
+    if (conv.bias || !weights.has(foldedBiasName(conv))) continue;
+    for (const name of [norm.gamma, norm.beta, norm.mean, norm.variance]) needed.delete(name);
+    needed.set(foldedBiasName(conv), [conv.outChannels]);
+  }
+  const missing = [...needed.keys()].filter((name) => !weights.has(name));
+  const surplus = [...weights.keys()].filter((name) => !needed.has(name));
+  const misshapen: string[] = [];
+  const notFinite: string[] = [];
+  for (const [name, shape] of needed) {
+    const found = weights.get(name);
+    if (!found) continue;
+    if (found.shape.join() !== shape.join()) {
+      misshapen.push(`${name} is [${found.shape.join(', ')}] and should be [${shape.join(', ')}]`);
+    }
+    if (!found.data.every(Number.isFinite)) notFinite.push(name);
+  }
+  const faults = [
+    missing.length > 0 && `missing: ${missing.join(', ')}`,
+    surplus.length > 0 && `surplus: ${surplus.join(', ')}`,
+    misshapen.length > 0 && `of another shape: ${misshapen.join('; ')}`,
+    notFinite.length > 0 && `not finite: ${notFinite.join(', ')}`,
+  ].filter(Boolean);
+  if (faults.length > 0) throw new WeightsError(`${source} does not fit ${graph.name}: ${faults.join('. ')}`);
+}

@@ -1,6 +1,6 @@
 import { foldGraph } from './folding.ts';
 import type { Graph, Node, Shape } from './graph.ts';
-import { elementCount, valueOf } from './graph.ts';
+import { elementCount, valueNamed } from './graph.ts';
 import { parametersOfNode } from './parameters.ts';
 
 /**
@@ -27,10 +27,10 @@ export interface Cost {
 }
 
 function maddsOf(graph: Graph, node: Node): number {
-  const [channels = 0] = valueOf(graph, node.inputs[0] ?? '').shape;
+  const [channels = 0] = valueNamed(graph, node.inputs[0] ?? '').shape;
   if (node.op === 'conv') {
     const taps = node.kernel[0] * node.kernel[1] * (channels / node.groups);
-    return taps * elementCount(valueOf(graph, node.name).shape);
+    return taps * elementCount(valueNamed(graph, node.name).shape);
   }
   return node.op === 'fullyConnected' ? channels * node.outFeatures : 0;
 }
@@ -39,7 +39,7 @@ function layersOf(graph: Graph): LayerCost[] {
   return graph.nodes.map((node) => ({
     name: node.name,
     op: node.op,
-    shape: valueOf(graph, node.name).shape,
+    shape: valueNamed(graph, node.name).shape,
     madds: maddsOf(graph, node),
     parameters: parametersOfNode(graph, node)
       .filter(({ role }) => role !== 'mean' && role !== 'variance')

@@ -143,7 +143,7 @@ export class GraphError extends Error {
 }
 
 /** The value called `name`. @throws GraphError if the graph has none. */
-export function valueOf(graph: Pick<Graph, 'name' | 'values'>, name: string): Value {
+export function valueNamed(graph: Pick<Graph, 'name' | 'values'>, name: string): Value {
   const value = graph.values.get(name);
   if (!value) throw new GraphError(`graph '${graph.name}' has no value '${name}'`);
   return value;

@@ -1,5 +1,5 @@
 import type { Graph, Node } from './graph.ts';
-import { valueOf } from './graph.ts';
+import { valueNamed } from './graph.ts';
 
 /** What a weight is: papers and torchvision count the learnt ones, not the statistics. */
 export type ParameterRole = 'weight' | 'bias' | 'gamma' | 'beta' | 'mean' | 'variance';
@@ -13,7 +13,7 @@ export interface Parameter {
 
 /** The tensors that `node` owns. */
 export function parametersOfNode(graph: Graph, node: Node): Parameter[] {
-  const input = valueOf(graph, node.inputs[0] ?? '').shape;
+  const input = valueNamed(graph, node.inputs[0] ?? '').shape;
   const [channels = 0] = input;
   switch (node.op) {
     case 'conv': {

@@ -1,5 +1,5 @@
 import type { DataType, Graph, Node, Value } from '../graph.ts';
-import { GraphError, valueOf } from '../graph.ts';
+import { GraphError, valueNamed } from '../graph.ts';
 import { parametersOf } from '../parameters.ts';
 import type { Weights } from '../tensor.ts';
 import type { OnnxAttribute, OnnxNode, OnnxTensor, OnnxValueInfo } from './schema.ts';
@@ -24,12 +24,13 @@ class Writer {
     output: string,
     input: readonly string[],
     attributes: Record<string, number | readonly number[]> = {},
-  ) {
+  ): string {
     const attribute = Object.entries(attributes).map(
       ([name, value]): OnnxAttribute =>
         typeof value === 'number' ? { name, type: 2, i: value } : { name, type: 7, ints: value },
     );
     this.nodes.push({ name: output, opType, input, output: [output], attribute });
+    return output;
   }
 
   floats(name: string, dims: readonly number[], data: Float32Array): string {
@@ -46,7 +47,8 @@ class Writer {
   }
 }
 
-function writeNode(writer: Writer, node: Node): void {
+/** Writes one node, and returns the name of its output. */
+function writeNode(writer: Writer, node: Node): string {
   const { name, inputs } = node;
   const [x = ''] = inputs;
   switch (node.op) {
@@ -130,7 +132,7 @@ export function toOnnx(
       node: writer.nodes,
       initializer: [...writer.initializers.values()],
       input: graph.inputs.map(describe),
-      output: graph.outputs.map((value) => describe(valueOf(graph, value.name))),
+      output: graph.outputs.map((value) => describe(valueNamed(graph, value.name))),
     },
   });
 }

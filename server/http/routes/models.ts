@@ -1,0 +1,29 @@
+import { Router } from 'express';
+import type { ModelList } from '../../../openapi/types.ts';
+import type { InferenceService } from '../../inference/service.ts';
+import { describeModel } from '../../inference/service.ts';
+import { validateQuery } from '../contract.ts';
+import { HttpProblem } from '../problem.ts';
+
+/** GET /v1/models and GET /v1/models/{model}. */
+export function modelRoutes(service: InferenceService): Router {
+  const router = Router();
+  router.get('/v1/models', (request, response) => {
+    validateQuery('listModels', request.url);
+    const list: ModelList = { models: service.models.map((served) => describeModel(served, false)) };
+    response.json(list);
+  });
+  router.get('/v1/models/:model', (request, response) => {
+    validateQuery('getModel', request.url);
+    const served = service.model(request.params.model);
+    if (!served) {
+      const known = service.models.map(({ record }) => record.name).join(', ');
+      throw new HttpProblem(
+        'unknown_model',
+        `there is no model '${request.params.model}': the models are ${known}`,
+      );
+    }
+    response.json(describeModel(served, true));
+  });
+  return router;
+}

@@ -1,0 +1,66 @@
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import type { FromWorker, ToWorker } from './protocol.ts';
+
+/** One worker as the pool sees it, whatever runs behind it. */
+export interface Channel {
+  readonly pid: number | undefined;
+  send(message: ToWorker): void;
+  /** Ends the worker at once, whatever it is doing. */
+  kill(): void;
+}
+
+export interface ChannelEvents {
+  message(message: FromWorker): void;
+  /** Called once, when the worker is gone for whatever reason. */
+  exit(reason: string): void;
+}
+
+export type Spawn = (events: ChannelEvents) => Channel;
+
+const entry = fileURLToPath(import.meta.resolve('./worker.js'));
+
+/**
+ * A worker in a process of its own: it can be killed while inside a native call, and a crash of its native code
+ * takes nobody along.
+ */
+export const spawnProcess: Spawn = (events) => {
+  const child = fork(entry, [], {
+    serialization: 'advanced',
+    execArgv: [],
+    // glibc's arenas multiply the memory of libvips' threads; two are enough for one photo at a time.
+    env: { ...process.env, MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX ?? '2' },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  let gone = false;
+  const exit = (reason: string) => {
+    if (!gone) events.exit(reason);
+    gone = true;
+  };
+  child.on('message', (message) => events.message(message as FromWorker));
+  child.on('error', (error) => exit(error.message));
+  child.on('exit', (code, signal) => exit(signal ? `signal ${signal}` : `exit code ${code}`));
+  return {
+    pid: child.pid,
+    // A send to a worker that is dying fails; its exit event tells the pool all that it needs to know.
+    send: (message) => void (child.connected && child.send(message, () => {})),
+    kill: () => void child.kill('SIGKILL'),
+  };
+};
+
+/**
+ * A worker in a thread, for comparison (bench/): cheaper messages, but it cannot be stopped inside a native call and a
+ * native crash ends the whole server.
+ */
+export const spawnThread: Spawn = (events) => {
+  const thread = new Worker(entry);
+  thread.on('message', (message) => events.message(message as FromWorker));
+  thread.on('error', (error) => console.error(error));
+  thread.on('exit', (code) => events.exit(`exit code ${code}`));
+  return {
+    pid: undefined,
+    send: (message) => thread.postMessage(message),
+    kill: () => void thread.terminate(),
+  };
+};

@@ -1,0 +1,121 @@
+import { ssdAnchors } from '../../heads/ssdlite/anchors.ts';
+import { detections } from '../../heads/ssdlite/detections.ts';
+import type { Region } from '../image/decode.ts';
+import { decodeImage } from '../image/decode.ts';
+import type { ModelRecord } from '../zoo/catalog.ts';
+import { networkOf } from '../zoo/network.ts';
+import type { ModelStore } from '../zoo/store.ts';
+import type { DetectOutcome, DetectWork, FoundObject } from './protocol.ts';
+import { ImageSession } from './session.ts';
+
+/** Everything between a photo's bytes and its boxes, for one model: decode, network, postprocessing. */
+export class Detector {
+  readonly record: ModelRecord;
+  readonly #session: ImageSession;
+  readonly #anchors: Float32Array;
+  readonly #allClasses: readonly number[];
+
+  private constructor(record: ModelRecord, session: ImageSession) {
+    this.record = record;
+    this.#session = session;
+    this.#anchors = ssdAnchors(networkOf(record).grids);
+    this.#allClasses = record.labels.map(({ classId }) => classId);
+  }
+
+  /**
+   * Compiles (or reads) the model, opens a session and runs it once, so that the first photo does not wait for what
+   * ONNX Runtime sets up on first use.
+   * @throws whatever `ModelStore.compiled` throws
+   */
+  static async open(record: ModelRecord, store: ModelStore, threads: number): Promise<Detector> {
+    const { onnx } = await store.compiled(record);
+    const detector = new Detector(record, await ImageSession.open(onnx, { threads }));
+    const { width, height } = record.input;
+    await detector.outputs(new Uint8Array(width * height * 3));
+    return detector;
+  }
+
+  /** The network's raw outputs for pixels [height, width, 3] of its input size. */
+  async outputs(pixels: Uint8Array): Promise<{ encodings: Float32Array; logits: Float32Array }> {
+    const { width, height } = this.record.input;
+    if (pixels.length !== width * height * 3) {
+      throw new RangeError(
+        `${this.record.name} takes ${height} x ${width} x 3 pixels, not ${pixels.length} bytes`,
+      );
+    }
+    const { box_encodings: encodings, class_logits: logits } = await this.#session.run(pixels, {
+      height,
+      width,
+    });
+    if (!encodings || !logits) throw new Error(`${this.record.name} has other outputs than its head`);
+    return { encodings, logits };
+  }
+
+  /**
+   * Finds objects in one photo. Boxes are pixels of the upright photo, also when only a region of it was looked at.
+   * @throws ImageError where the bytes are no photo that can be used
+   */
+  async detect(work: DetectWork, limits: { readonly maxPixels: number }): Promise<DetectOutcome> {
+    const started = performance.now();
+    const { input } = this.record;
+    const decoded =
+      'pixels' in work.photo
+        ? { pixels: work.photo.pixels, image: input, region: whole(input) }
+        : await decodeImage(
+            Buffer.from(
+              work.photo.encoded.buffer,
+              work.photo.encoded.byteOffset,
+              work.photo.encoded.byteLength,
+            ),
+            {
+              ...input,
+              maxPixels: limits.maxPixels,
+              ...(work.region && { region: work.region }),
+            },
+          );
+    const decodedAt = performance.now();
+    // Nothing is left to do between decoder and network: normalisation is inside the graph.
+    const { encodings, logits } = await this.outputs(decoded.pixels);
+    const inferredAt = performance.now();
+    const found = detections(encodings, logits, this.#anchors, {
+      ...work,
+      classIds: work.classIds ?? this.#allClasses,
+    });
+    const { region } = decoded;
+    const width = region.x_max - region.x_min;
+    const height = region.y_max - region.y_min;
+    const objects = found.map(
+      ({ classId, score, box }): FoundObject => ({
+        classId,
+        score,
+        box: {
+          x_min: region.x_min + box.xMin * width,
+          y_min: region.y_min + box.yMin * height,
+          x_max: region.x_min + box.xMax * width,
+          y_max: region.y_min + box.yMax * height,
+        },
+      }),
+    );
+    return {
+      image: { width: decoded.image.width, height: decoded.image.height },
+      objects,
+      times: {
+        decode: decodedAt - started,
+        preprocess: 0,
+        inference: inferredAt - decodedAt,
+        postprocess: performance.now() - inferredAt,
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#session.close();
+  }
+}
+
+const whole = ({ width, height }: { width: number; height: number }): Region => ({
+  x_min: 0,
+  y_min: 0,
+  x_max: width,
+  y_max: height,
+});

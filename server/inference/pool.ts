@@ -1,0 +1,275 @@
+import type { Channel, Spawn } from './channel.ts';
+import { spawnProcess } from './channel.ts';
+import type { DetectOutcome, DetectWork, FromWorker, LoadedModel, LoadMessage } from './protocol.ts';
+import type { Load, QueueLimits } from './queue.ts';
+import { BoundedQueue } from './queue.ts';
+
+/** One photo for one model. */
+export interface Job extends Load {
+  readonly model: string;
+  readonly work: DetectWork;
+}
+
+export interface JobResult extends DetectOutcome {
+  /** Milliseconds between submission and the moment a worker took it. */
+  readonly queued: number;
+}
+
+/** Why a job has no result. `code` is one of the server's problem codes. */
+export class JobError extends Error {
+  override readonly name = 'JobError';
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export type RestartReason = 'crash' | 'hang';
+
+export interface PoolOptions {
+  readonly workers: number;
+  readonly queue: QueueLimits;
+  /** A worker that has been at one job for longer is taken for hung, and killed. */
+  readonly jobTimeoutMs: number;
+  readonly load: Omit<LoadMessage, 'type'>;
+  readonly spawn?: Spawn;
+  /** Told of each worker that was lost and is being replaced. */
+  readonly onRestart?: (reason: RestartReason, detail: string) => void;
+}
+
+interface Ticket extends Job {
+  readonly submitted: number;
+  readonly settle: { resolve(result: JobResult): void; reject(error: unknown): void };
+  attempts: number;
+  queued: number;
+  /** Its caller has gone: a result is dropped, a lost worker is no reason to try again. */
+  abandoned: boolean;
+}
+
+interface Member {
+  channel: Channel;
+  state: 'loading' | 'idle' | 'busy' | 'gone';
+  ticket?: Ticket;
+  timer?: NodeJS.Timeout;
+  hung: boolean;
+}
+
+/** A job whose worker died is tried once more, on another worker. */
+const MAX_ATTEMPTS = 2;
+const FIRST_BACKOFF_MS = 100;
+const LONGEST_BACKOFF_MS = 10_000;
+/** Photos over which the mean time of a job is taken, for the advice in Retry-After. */
+const SMOOTHING = 20;
+
+/**
+ * Worker processes behind one bounded queue. Each worker has one photo at a time; a worker that dies or hangs is
+ * replaced and its photo given to another, once.
+ */
+export class WorkerPool {
+  readonly #options: PoolOptions;
+  readonly #queue: BoundedQueue<Ticket>;
+  readonly #members = new Set<Member>();
+  readonly #inFlight = new Map<number, Ticket>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #nextId = 1;
+  #closed = false;
+  #failedStarts = 0;
+  #meanJobMs = 50;
+  #models: readonly LoadedModel[] = [];
+  #waiting: { resolve(models: readonly LoadedModel[]): void; reject(error: Error): void } | undefined;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#queue = new BoundedQueue(options.queue);
+  }
+
+  /**
+   * Starts the workers; fulfils when every one of them has loaded what it can.
+   * @throws Error when workers keep dying before they are loaded
+   */
+  start(): Promise<readonly LoadedModel[]> {
+    const loaded = new Promise<readonly LoadedModel[]>((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+    });
+    for (let i = 0; i < this.#options.workers; i++) this.#spawn();
+    return loaded;
+  }
+
+  /** Photos that wait for a worker. */
+  get queued(): number {
+    return this.#queue.size;
+  }
+
+  /** Workers that can take photos. */
+  get ready(): number {
+    return [...this.#members].filter(({ state }) => state === 'idle' || state === 'busy').length;
+  }
+
+  /** Process ids of the workers. */
+  get pids(): number[] {
+    return [...this.#members].flatMap(({ channel }) => channel.pid ?? []);
+  }
+
+  /** Seconds after which a place in a queue that is full now is likely to be free. */
+  get retryAfterSeconds(): number {
+    const perWorker = Math.ceil((this.#queue.size + 1) / this.#options.workers);
+    return Math.max(1, Math.ceil((perWorker * this.#meanJobMs) / 1000));
+  }
+
+  /**
+   * Queues all of `jobs`, or none. When `signal` aborts, what still waits is taken out, what runs is left to finish and its
+   * result dropped, and the promises reject with the signal's reason.
+   * @throws JobError 'overloaded' where the queue has no room for all, 'shutting_down' after `close`
+   */
+  submit(jobs: readonly Job[], signal?: AbortSignal): Promise<JobResult>[] {
+    if (this.#closed) throw new JobError('shutting_down', 'the server is stopping');
+    signal?.throwIfAborted();
+    const submitted = performance.now();
+    const tickets: Ticket[] = [];
+    const results = jobs.map(
+      (job) =>
+        new Promise<JobResult>((resolve, reject) => {
+          const settle = { resolve, reject };
+          tickets.push({ ...job, submitted, settle, attempts: 0, queued: 0, abandoned: false });
+        }),
+    );
+    if (!this.#queue.push(tickets)) {
+      const { images, bytes, pixels } = this.#queue.limits;
+      throw new JobError(
+        'overloaded',
+        `the queue is full (${this.#queue.size} waiting; at most ${images} images, ${bytes} bytes, ${pixels} pixels)`,
+      );
+    }
+    if (signal) this.#follow(signal, tickets, results);
+    this.#dispatch();
+    return results;
+  }
+
+  /** Ends all workers. Jobs without a result are refused. */
+  close(): void {
+    this.#closed = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    for (const member of this.#members) {
+      clearTimeout(member.timer);
+      member.state = 'gone';
+      member.channel.kill();
+    }
+    this.#members.clear();
+    const stopping = new JobError('shutting_down', 'the server stopped before this was done');
+    for (const ticket of this.#inFlight.values()) ticket.settle.reject(stopping);
+    this.#inFlight.clear();
+    for (let ticket = this.#queue.shift(); ticket; ticket = this.#queue.shift())
+      ticket.settle.reject(stopping);
+    this.#waiting?.reject(stopping);
+    this.#waiting = undefined;
+  }
+
+  #follow(signal: AbortSignal, tickets: readonly Ticket[], results: readonly Promise<JobResult>[]): void {
+    const abandon = () => {
+      for (const ticket of tickets) {
+        ticket.abandoned = true;
+        this.#queue.remove(ticket);
+        ticket.settle.reject(signal.reason);
+      }
+    };
+    signal.addEventListener('abort', abandon, { once: true });
+    void Promise.allSettled(results).then(() => signal.removeEventListener('abort', abandon));
+  }
+
+  #spawn(): void {
+    const member: Member = { state: 'loading', hung: false } as Member;
+    member.channel = (this.#options.spawn ?? spawnProcess)({
+      message: (message) => this.#receive(member, message),
+      exit: (reason) => this.#lost(member, reason),
+    });
+    this.#members.add(member);
+    member.channel.send({ type: 'load', ...this.#options.load });
+  }
+
+  #receive(member: Member, message: FromWorker): void {
+    if (member.state === 'gone') return;
+    if (message.type === 'ready') {
+      member.state = 'idle';
+      this.#failedStarts = 0;
+      this.#models = message.models;
+      if (this.ready >= this.#options.workers) {
+        this.#waiting?.resolve(this.#models);
+        this.#waiting = undefined;
+      }
+    } else {
+      const { ticket } = member;
+      clearTimeout(member.timer);
+      delete member.ticket;
+      member.state = 'idle';
+      this.#inFlight.delete(message.id);
+      if (ticket) {
+        const took = performance.now() - ticket.submitted - ticket.queued;
+        this.#meanJobMs += (took - this.#meanJobMs) / SMOOTHING;
+        if (message.type === 'done') ticket.settle.resolve({ ...message.outcome, queued: ticket.queued });
+        else ticket.settle.reject(new JobError(message.code, message.message));
+      }
+    }
+    this.#dispatch();
+  }
+
+  #dispatch(): void {
+    for (const member of this.#members) {
+      if (member.state !== 'idle') continue;
+      const ticket = this.#queue.shift();
+      if (!ticket) return;
+      const id = this.#nextId++;
+      ticket.attempts += 1;
+      ticket.queued = performance.now() - ticket.submitted;
+      member.state = 'busy';
+      member.ticket = ticket;
+      member.timer = setTimeout(() => {
+        member.hung = true;
+        member.channel.kill();
+      }, this.#options.jobTimeoutMs);
+      this.#inFlight.set(id, ticket);
+      member.channel.send({ type: 'detect', id, model: ticket.model, work: ticket.work });
+    }
+  }
+
+  #lost(member: Member, detail: string): void {
+    if (member.state === 'gone') return;
+    const { ticket, state, hung } = member;
+    member.state = 'gone';
+    clearTimeout(member.timer);
+    this.#members.delete(member);
+    for (const [id, running] of this.#inFlight) if (running === ticket) this.#inFlight.delete(id);
+    this.#options.onRestart?.(hung ? 'hang' : 'crash', detail);
+    if (ticket && !ticket.abandoned) {
+      if (ticket.attempts < MAX_ATTEMPTS) this.#queue.unshift(ticket);
+      else {
+        const what = hung ? 'did not finish in time' : 'died';
+        ticket.settle.reject(
+          new JobError('worker_failed', `the process that worked on this image ${what}, twice (${detail})`),
+        );
+      }
+    }
+    this.#replace(state === 'loading', detail);
+  }
+
+  /** Starts a worker in place of a lost one; where workers die before they are loaded, later and later. */
+  #replace(diedLoading: boolean, detail: string): void {
+    if (!diedLoading) {
+      this.#spawn();
+      this.#dispatch();
+      return;
+    }
+    this.#failedStarts += 1;
+    if (this.#waiting && this.#failedStarts > this.#options.workers * 2) {
+      this.#waiting.reject(new Error(`workers die before they have loaded the models: ${detail}`));
+      this.#waiting = undefined;
+      return;
+    }
+    const delay = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (this.#failedStarts - 1));
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.#spawn();
+    }, delay);
+    this.#timers.add(timer);
+  }
+}

@@ -1,0 +1,72 @@
+import type { Region } from '../image/decode.ts';
+
+/** What passes between the server and its worker processes. Bytes travel as they are (advanced serialization). */
+
+/** What a worker loads before it takes jobs. */
+export interface LoadMessage {
+  readonly type: 'load';
+  readonly models: readonly string[];
+  /** Folder of the compiled models. */
+  readonly home: string;
+  /** Threads an inference may use. */
+  readonly threads: number;
+  /** Pixels a photo may have. */
+  readonly maxPixels: number;
+}
+
+/** The photo of a job: a file's bytes, or pixels that are the network's input already ([height, width, 3] RGB). */
+export type Photo = { readonly encoded: Uint8Array } | { readonly pixels: Uint8Array };
+
+export interface DetectWork {
+  readonly photo: Photo;
+  /** Only this part is looked at, in pixels of the upright photo. */
+  readonly region?: Region;
+  readonly scoreThreshold: number;
+  readonly iouThreshold: number;
+  readonly maxDetections: number;
+  readonly agnosticNms: boolean;
+  /** The classes looked for; all of the model's where absent. */
+  readonly classIds?: readonly number[];
+}
+
+export interface DetectMessage {
+  readonly type: 'detect';
+  readonly id: number;
+  readonly model: string;
+  readonly work: DetectWork;
+}
+
+export type ToWorker = LoadMessage | DetectMessage;
+
+/** What became of one model that a worker was told to load. */
+export type LoadedModel =
+  | { readonly name: string; readonly state: 'ready'; readonly seconds: number }
+  | { readonly name: string; readonly state: 'unavailable' | 'failed'; readonly reason: string };
+
+/** Milliseconds that a photo spent in each stage of a worker. */
+export interface StageTimes {
+  /** Decoding, orientation, colour and resizing: libvips does these in one pass. */
+  readonly decode: number;
+  /** From the decoded pixels to the network's input. */
+  readonly preprocess: number;
+  readonly inference: number;
+  readonly postprocess: number;
+}
+
+/** One object, in pixels of the upright photo. */
+export interface FoundObject {
+  readonly classId: number;
+  readonly score: number;
+  readonly box: Region;
+}
+
+export interface DetectOutcome {
+  readonly image: { readonly width: number; readonly height: number };
+  readonly objects: readonly FoundObject[];
+  readonly times: StageTimes;
+}
+
+export type FromWorker =
+  | { readonly type: 'ready'; readonly models: readonly LoadedModel[] }
+  | { readonly type: 'done'; readonly id: number; readonly outcome: DetectOutcome }
+  | { readonly type: 'failed'; readonly id: number; readonly code: string; readonly message: string };

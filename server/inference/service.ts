@@ -1,0 +1,199 @@
+import type { Model } from '../../openapi/types.ts';
+import type { Metrics, Stage } from '../observability/metrics.ts';
+import type { Settings } from '../settings.ts';
+import type { ModelRecord } from '../zoo/catalog.ts';
+import { catalog } from '../zoo/catalog.ts';
+import { costOf } from '../zoo/network.ts';
+import type { JobResult, RestartReason } from './pool.ts';
+import { WorkerPool } from './pool.ts';
+import type { DetectWork, LoadedModel, StageTimes } from './protocol.ts';
+
+/** The only precision there is so far. */
+export const PRECISION = 'fp32';
+
+/** A catalogued model and what became of it in this process. */
+export interface ServedModel {
+  readonly record: ModelRecord;
+  readonly madds: number;
+  readonly parameters: number;
+  readonly parametersFolded: number;
+  readonly loaded: LoadedModel | { readonly state: 'loading' };
+}
+
+export interface EncodedImage {
+  readonly bytes: Buffer;
+  /** Pixels that its header declares; 0 where they could not be told. */
+  readonly pixels: number;
+}
+
+/** The models of this server and the workers that run them: what the routes and nothing else talk to. */
+export class InferenceService {
+  readonly #settings: Settings;
+  readonly #metrics: Metrics;
+  readonly #models = new Map<string, ServedModel>();
+  readonly #pool: WorkerPool;
+
+  constructor(
+    settings: Settings,
+    metrics: Metrics,
+    onRestart: (reason: RestartReason, detail: string) => void = () => {},
+  ) {
+    this.#settings = settings;
+    this.#metrics = metrics;
+    for (const record of catalog) {
+      const { madds, parameters, parametersFolded } = costOf(record);
+      this.#models.set(record.name, {
+        record,
+        madds,
+        parameters,
+        parametersFolded,
+        loaded: { state: 'loading' },
+      });
+      metrics.modelMadds.set({ model: record.name }, madds);
+      metrics.modelParameters.set({ model: record.name }, parameters);
+    }
+    this.#pool = new WorkerPool({
+      workers: settings.workers,
+      queue: { images: settings.queueImages, bytes: settings.queueBytes, pixels: settings.queuePixels },
+      jobTimeoutMs: settings.workerTimeoutMs,
+      load: {
+        models: settings.models.length > 0 ? settings.models : catalog.map(({ name }) => name),
+        home: settings.home,
+        threads: settings.threads,
+        maxPixels: settings.maxImagePixels,
+      },
+      onRestart: (reason, detail) => {
+        metrics.workerRestarts.inc({ reason });
+        onRestart(reason, detail);
+      },
+    });
+  }
+
+  /**
+   * Starts the workers and loads the models.
+   * @throws Error where no model could be loaded, or one that the settings name could not
+   */
+  async start(): Promise<void> {
+    const loaded = await this.#pool.start();
+    const wanted = this.#settings.models;
+    for (const served of this.#models.values()) {
+      const { record } = served;
+      const outcome = loaded.find(({ name }) => name === record.name) ?? {
+        name: record.name,
+        state: 'unavailable' as const,
+        reason: 'it is not among the models that this server was told to load',
+      };
+      this.#models.set(record.name, { ...served, loaded: outcome });
+      if (outcome.state === 'ready') {
+        this.#metrics.modelLoadSeconds.set({ model: record.name, precision: PRECISION }, outcome.seconds);
+        for (const stage of STAGES)
+          this.#metrics.stageDuration.zero({ model: record.name, precision: PRECISION, stage });
+        this.#metrics.requestMadds.zero({ model: record.name });
+        this.#metrics.images.inc({ model: record.name }, 0);
+      }
+    }
+    const failed = loaded.filter((model) => model.state !== 'ready');
+    const fatal =
+      failed.find(({ name }) => wanted.includes(name)) ?? (failed.length === loaded.length && failed[0]);
+    if (fatal) throw new Error(`model ${fatal.name} cannot be loaded: ${fatal.reason}`);
+  }
+
+  /** All catalogued models, in the catalog's order. */
+  get models(): ServedModel[] {
+    return [...this.#models.values()];
+  }
+
+  model(name: string): ServedModel | undefined {
+    return this.#models.get(name);
+  }
+
+  /** The model that runs where a request names none: the first that the settings name, else the first of the catalog. */
+  get defaultModel(): string {
+    return this.#settings.models[0] ?? (catalog[0] as ModelRecord).name;
+  }
+
+  /** Why the server should get no requests yet, or nothing. */
+  get notReady(): string | undefined {
+    const loading = this.models.find(({ loaded }) => loaded.state === 'loading');
+    if (loading) return `${loading.record.name} is loading`;
+    return this.#pool.ready > 0 ? undefined : 'no worker process is running';
+  }
+
+  get queued(): number {
+    return this.#pool.queued;
+  }
+
+  get retryAfterSeconds(): number {
+    return this.#pool.retryAfterSeconds;
+  }
+
+  /** Process ids of the workers, for benchmarks and for tests that end one. */
+  get workerPids(): number[] {
+    return this.#pool.pids;
+  }
+
+  /**
+   * Looks for objects in each of `images`, which are taken or refused together.
+   * @returns one promise an image, in order
+   * @throws JobError where the queue is full or the server stops
+   */
+  detect(
+    model: string,
+    images: readonly EncodedImage[],
+    options: Omit<DetectWork, 'photo'>,
+    signal: AbortSignal,
+  ): Promise<JobResult>[] {
+    const jobs = images.map(({ bytes, pixels }) => ({
+      model,
+      work: { ...options, photo: { encoded: bytes } },
+      bytes: bytes.length,
+      pixels,
+    }));
+    return this.#pool.submit(jobs, signal).map(async (pending) => {
+      const result = await pending;
+      this.#metrics.images.inc({ model });
+      this.#observe(model, result.queued, result.times);
+      return result;
+    });
+  }
+
+  close(): void {
+    this.#pool.close();
+  }
+
+  #observe(model: string, queued: number, times: StageTimes): void {
+    const stages: Partial<Record<Stage, number>> = { queue: queued, ...times };
+    for (const [stage, ms] of Object.entries(stages)) {
+      this.#metrics.stageDuration.observe({ model, precision: PRECISION, stage }, ms / 1000);
+    }
+  }
+}
+
+const STAGES: readonly Stage[] = ['queue', 'decode', 'preprocess', 'inference', 'postprocess', 'encode'];
+
+/** A served model as GET /v1/models shows it; with its labels as GET /v1/models/{model} does. */
+export function describeModel(served: ServedModel, withLabels: boolean): Model {
+  const { record, loaded, madds, parameters, parametersFolded } = served;
+  const { name, title, task, backbone, head, dataset, input, labels, licence, source } = record;
+  return {
+    name,
+    title,
+    task,
+    backbone,
+    head,
+    dataset,
+    state: loaded.state,
+    ...('reason' in loaded && { reason: loaded.reason }),
+    precisions: loaded.state === 'ready' ? [PRECISION] : [],
+    input: { ...input, channels: 3, layout: 'NHWC', type: 'uint8' },
+    label_count: labels.length,
+    ...(withLabels && { labels: labels.map(({ classId, label }) => ({ class_id: classId, label })) }),
+    madds,
+    parameters,
+    parameters_folded: parametersFolded,
+    size_bytes: source.bytes,
+    sha256: source.sha256,
+    licence,
+    source: `npm:${source.package}@${source.version}`,
+  };
+}

@@ -1,0 +1,63 @@
+/**
+ * A worker process: loads the models, then decodes, infers and postprocesses one photo at a time. It holds all that
+ * can crash or hang on a hostile photo (libvips, ONNX Runtime), so that the server can kill it and go on.
+ */
+import { parentPort } from 'node:worker_threads';
+import { recordNamed } from '../zoo/catalog.ts';
+import { ModelStore } from '../zoo/store.ts';
+import { ModelUnavailableError } from '../zoo/weights.ts';
+import { Detector } from './detector.ts';
+import type { DetectMessage, FromWorker, LoadedModel, LoadMessage, ToWorker } from './protocol.ts';
+
+const detectors = new Map<string, Detector>();
+let maxPixels = 0;
+
+// Threads run the same code where bench/ compares the two.
+const send = (message: FromWorker) =>
+  parentPort ? parentPort.postMessage(message) : process.send?.(message);
+const receive = (handler: (message: ToWorker) => void) =>
+  parentPort ? parentPort.on('message', handler) : process.on('message', handler);
+
+async function loadModel(name: string, { home, threads }: LoadMessage): Promise<LoadedModel> {
+  const started = performance.now();
+  try {
+    const record = recordNamed(name);
+    if (!record) throw new ModelUnavailableError(`there is no model '${name}' in the catalog`);
+    detectors.set(name, await Detector.open(record, new ModelStore(home), threads));
+    return { name, state: 'ready', seconds: (performance.now() - started) / 1000 };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { name, state: error instanceof ModelUnavailableError ? 'unavailable' : 'failed', reason };
+  }
+}
+
+async function load(message: LoadMessage): Promise<void> {
+  maxPixels = message.maxPixels;
+  const models: LoadedModel[] = [];
+  for (const name of message.models) models.push(await loadModel(name, message));
+  send({ type: 'ready', models });
+}
+
+async function detect({ id, model, work }: DetectMessage): Promise<void> {
+  try {
+    const detector = detectors.get(model);
+    if (!detector) throw new Error(`model '${model}' is not loaded`);
+    send({ type: 'done', id, outcome: await detector.detect(work, { maxPixels }) });
+  } catch (error) {
+    const { code, message } = error as { code?: unknown; message?: unknown };
+    send({
+      type: 'failed',
+      id,
+      code: typeof code === 'string' ? code : 'internal_error',
+      message: String(message ?? error),
+    });
+  }
+}
+
+receive((message) => void (message.type === 'load' ? load(message) : detect(message)));
+
+// A Ctrl-C in a terminal reaches the whole process group: the server decides when its workers end.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => {});
+// Without its server a worker has nothing to live for.
+process.on('disconnect', () => process.exit(0));

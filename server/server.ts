@@ -1,0 +1,91 @@
+import type { Server } from 'node:http';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Server as NetServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { createApp } from './http/app.ts';
+import { InferenceService } from './inference/service.ts';
+import { Metrics } from './observability/metrics.ts';
+import type { Settings } from './settings.ts';
+
+/** How long idle connections stay open after the listener closed: a request may be on its way on one of them. */
+const LINGER_MS = 1000;
+const POLL_MS = 20;
+
+/** A running server. */
+export interface RunningServer {
+  readonly url: string;
+  readonly service: InferenceService;
+  /** Fulfils when the models are loaded; rejects where they cannot be. */
+  readonly ready: Promise<void>;
+  /** Stops as SIGTERM does: not ready, drain delay, running requests finish. Calling it twice is calling it once. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Listens at once and loads the models meanwhile, so that probes are answered from the first moment.
+ * @throws the system's error where the address cannot be listened on
+ */
+export async function startServer(settings: Settings, log: Logger): Promise<RunningServer> {
+  let stopping: Promise<void> | undefined;
+  const metrics: Metrics = new Metrics(() => service.queued);
+  const service: InferenceService = new InferenceService(settings, metrics, (reason, detail) =>
+    log.warn({ reason, detail }, 'a worker process was lost and is being replaced'),
+  );
+  const app = createApp({ service, metrics, settings, log, isStopping: () => stopping !== undefined });
+  const server = createServer(
+    {
+      requestTimeout: settings.requestTimeoutMs,
+      headersTimeout: settings.requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(1000, settings.requestTimeoutMs),
+    },
+    app,
+  );
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(settings.port, settings.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const { port } = server.address() as AddressInfo;
+  const host = settings.host.includes(':') ? `[${settings.host}]` : settings.host;
+  const url = `http://${host}:${port}`;
+
+  const stop = async () => {
+    await sleep(settings.drainDelayMs);
+    await closeServer(server, settings.shutdownTimeoutMs);
+    service.close();
+  };
+  return {
+    url,
+    service,
+    ready: service.start(),
+    stop: () => {
+      stopping ??= stop();
+      return stopping;
+    },
+  };
+}
+
+/**
+ * Takes no new connections, lets the requests on the old ones finish, and ends idle connections a little later. Node's
+ * own `close` ends those at once, and with them a request that was just being sent.
+ */
+async function closeServer(server: Server, timeoutMs: number): Promise<void> {
+  const started = performance.now();
+  const closed = new Promise<void>((resolve) => {
+    NetServer.prototype.close.call(server, () => resolve());
+  });
+  let done = false;
+  void closed.then(() => {
+    done = true;
+  });
+  while (!done) {
+    const elapsed = performance.now() - started;
+    if (elapsed > timeoutMs) server.closeAllConnections();
+    else if (elapsed > Math.min(LINGER_MS, timeoutMs)) server.closeIdleConnections();
+    await Promise.race([closed, sleep(POLL_MS)]);
+  }
+}

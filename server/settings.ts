@@ -1,0 +1,206 @@
+import { join } from 'node:path';
+import envPaths from 'env-paths';
+import { usableCpus } from './inference/cpus.ts';
+
+/** A setting that cannot be used. The message is a sentence for the person who started the server. */
+export class SettingError extends Error {
+  override readonly name = 'SettingError';
+}
+
+interface Setting<T> {
+  /** Command-line flag; the environment variable is THINLENS_ and the same in capitals. */
+  readonly flag: string;
+  /** Placeholder of the value in help texts. */
+  readonly value: string;
+  readonly default: T;
+  /** How the default is described where it depends on the machine. */
+  readonly defaultText?: string;
+  /** Allowed values in words. */
+  readonly range: string;
+  readonly effect: string;
+  /** The value that `text` stands for, or undefined where it is out of range. */
+  readonly parse: (text: string) => T | undefined;
+}
+
+const MEBI = 1024 * 1024;
+
+function wholeNumber(
+  flag: string,
+  fallback: number,
+  [low, high]: readonly [number, number],
+  effect: string,
+  defaultText?: string,
+): Setting<number> {
+  return {
+    flag,
+    value: 'N',
+    default: fallback,
+    ...(defaultText && { defaultText }),
+    range: `whole number, ${low} to ${high}`,
+    effect,
+    parse: (text) => {
+      const number = Number(text);
+      return /^\d+$/.test(text) && number >= low && number <= high ? number : undefined;
+    },
+  };
+}
+
+/** Every setting of the server, by the name that the code uses. */
+export const SETTINGS = {
+  host: {
+    flag: 'host',
+    value: 'ADDRESS',
+    default: '127.0.0.1',
+    range: 'address or host name',
+    effect: 'Address to listen on. 0.0.0.0 is every interface: put authentication in front first.',
+    parse: (text) => text || undefined,
+  } satisfies Setting<string>,
+  port: wholeNumber('port', 8080, [0, 65535], 'TCP port to listen on; 0 takes a free one and logs it.'),
+  home: {
+    flag: 'home',
+    value: 'DIR',
+    default: envPaths('thinlens', { suffix: '' }).cache,
+    defaultText: "thinlens in the user's cache directory",
+    range: 'folder that can be written',
+    effect: 'Where compiled models are kept. It can be deleted: what is missing is made again.',
+    parse: (text) => (text ? join(text) : undefined),
+  } satisfies Setting<string>,
+  models: {
+    flag: 'models',
+    value: 'NAMES',
+    default: [] as readonly string[],
+    defaultText: 'every model of the catalog that is there',
+    range: 'model names, separated by commas',
+    effect:
+      'Models to load. The first is used where a request names none. One that is named here and cannot be loaded stops the start.',
+    parse: (text) => {
+      const names = text.split(',').map((name) => name.trim());
+      return names.every(Boolean) ? names : undefined;
+    },
+  } satisfies Setting<readonly string[]>,
+  workers: wholeNumber(
+    'workers',
+    usableCpus(),
+    [1, 256],
+    'Worker processes, each working on one photo at a time.',
+    'CPUs that the process may use',
+  ),
+  threads: wholeNumber(
+    'threads',
+    1,
+    [1, 256],
+    'Threads of one inference. Workers times threads should not exceed the CPUs.',
+  ),
+  maxImageBytes: wholeNumber(
+    'max-image-bytes',
+    20 * MEBI,
+    [1024, 1024 * MEBI],
+    'Largest photo in bytes; more is answered 413.',
+  ),
+  maxImagePixels: wholeNumber(
+    'max-image-pixels',
+    50_000_000,
+    [1, 268_402_689],
+    'Largest photo in pixels; more is answered 413.',
+  ),
+  maxBatch: wholeNumber(
+    'max-batch',
+    16,
+    [1, 1024],
+    'Photos that one request may carry; more is answered 413.',
+  ),
+  maxRequestBytes: wholeNumber(
+    'max-request-bytes',
+    64 * MEBI,
+    [1024, 2047 * MEBI],
+    'Largest request body in bytes, over all photos of a batch; more is answered 413.',
+  ),
+  queueImages: wholeNumber(
+    'queue-images',
+    64,
+    [1, 100_000],
+    'Photos that may wait for a worker; beyond that requests are answered 503.',
+  ),
+  queueBytes: wholeNumber(
+    'queue-bytes',
+    256 * MEBI,
+    [1024, 65536 * MEBI],
+    'Compressed bytes that may wait for a worker; beyond that 503.',
+  ),
+  queuePixels: wholeNumber(
+    'queue-pixels',
+    500_000_000,
+    [1, 1e12],
+    'Pixels, once decoded, that may wait for a worker; beyond that 503.',
+  ),
+  requestTimeoutMs: wholeNumber(
+    'request-timeout-ms',
+    30_000,
+    [100, 3_600_000],
+    'Time for one request, from its first byte to its answer: 408 where the body is late, 504 where the answer would be.',
+  ),
+  workerTimeoutMs: wholeNumber(
+    'worker-timeout-ms',
+    20_000,
+    [100, 3_600_000],
+    'A worker that is at one photo for longer is killed and replaced.',
+  ),
+  drainDelayMs: wholeNumber(
+    'drain-delay-ms',
+    0,
+    [0, 600_000],
+    'After SIGTERM, time in which /readyz already says no but requests are still taken, for a load balancer to notice.',
+  ),
+  shutdownTimeoutMs: wholeNumber(
+    'shutdown-timeout-ms',
+    30_000,
+    [0, 600_000],
+    'Time that running requests have to finish after SIGTERM.',
+  ),
+  logLevel: {
+    flag: 'log-level',
+    value: 'LEVEL',
+    default: 'info',
+    range: 'fatal, error, warn, info, debug, trace or silent',
+    effect: 'Lowest level that is logged.',
+    parse: (text) =>
+      ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].includes(text) ? text : undefined,
+  } satisfies Setting<string>,
+};
+
+export type Settings = {
+  readonly [Name in keyof typeof SETTINGS]: (typeof SETTINGS)[Name]['default'];
+};
+
+/** The environment variable of a flag. */
+export function environmentName(flag: string): string {
+  return `THINLENS_${flag.toUpperCase().replaceAll('-', '_')}`;
+}
+
+/**
+ * Settings from flags, else the environment, else the defaults.
+ * @param flags texts by setting name, as the command line gave them
+ * @throws SettingError naming the flag or variable, its value and the allowed range, or an unknown THINLENS_ variable
+ */
+export function readSettings(
+  flags: Readonly<Partial<Record<string, string>>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Settings {
+  const known = new Set(Object.values(SETTINGS).map(({ flag }) => environmentName(flag)));
+  const stray = Object.keys(environment).find((name) => name.startsWith('THINLENS_') && !known.has(name));
+  if (stray) {
+    throw new SettingError(
+      `${stray} is not a setting of thinlens; known are ${[...known].sort().join(', ')}`,
+    );
+  }
+  const entries = Object.entries(SETTINGS).map(([name, setting]): [string, unknown] => {
+    const variable = environmentName(setting.flag);
+    const [source, text] =
+      flags[name] !== undefined ? [`--${setting.flag}`, flags[name]] : [variable, environment[variable]];
+    if (text === undefined) return [name, setting.default];
+    const value = setting.parse(text);
+    if (value === undefined) throw new SettingError(`${source} is '${text}', but must be a ${setting.range}`);
+    return [name, value];
+  });
+  return Object.fromEntries(entries) as Settings;
+}

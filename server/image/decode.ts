@@ -1,0 +1,202 @@
+import sharp, { type KernelEnum, type OutputInfo, type Sharp, type SharpOptions } from 'sharp';
+import { FORMAT_NAMES, type ImageFormat, identifyImage } from './format.ts';
+import { ImageError } from './image-error.ts';
+import { clipRegion, type Region, type Size, storedRegion } from './region.ts';
+
+/**
+ * What stands behind transparent pixels: white, because pictures with transparency (logos, cut-out product photos,
+ * drawings, screenshots) are made to be seen on a white page, and so were those in the training sets, which hold no alpha.
+ */
+export const BACKGROUND = { r: 255, g: 255, b: 255 };
+
+/**
+ * The filter that shrinks or stretches a photo to the network's input. 'linear' is a triangle as wide as the shrink factor:
+ * plain bilinear sampling when stretching, as the networks were trained with, and without its aliasing when shrinking.
+ * sharp's other kernels (nearest, cubic, mitchell, lanczos2, lanczos3, mks2013, mks2021; all but nearest also average when shrinking)
+ * can be put here.
+ *
+ * sharp's default fastShrinkOnLoad is left on: a JPEG at least twice too large in both directions is decoded at 1/2, 1/4 or 1/8
+ * size straight from its DCT coefficients (a box filter, near enough), a WebP by the decoder's own scaler; the kernel
+ * does the rest. A region switches that off.
+ */
+export const RESIZE_KERNEL: keyof KernelEnum = 'linear';
+
+// libvips has some twenty loaders, several of them large parsers of documents rather than photos (SVG with its CSS and links,
+// PDF, ImageMagick, and libvips' own memory dumps), and picks one by looking at the bytes. Here it can pick only these six, from
+// memory only: no file name ever reaches a loader. Ultra HDR's loader is off as well: such photos are plain JPEGs to the JPEG loader.
+sharp.block({ operation: ['VipsForeignLoad'] });
+sharp.unblock({
+  operation: ['Jpeg', 'Png', 'Webp', 'Heif', 'Nsgif', 'Tiff'].map(
+    (loader) => `VipsForeignLoad${loader}Buffer`,
+  ),
+});
+// Every photo is new: a cache of operations would only hold memory.
+sharp.cache(false);
+// One thread a photo: there are as many worker processes as cores.
+sharp.concurrency(1);
+
+/** What decodeImage should produce, and its limits. */
+export interface DecodeOptions {
+  /** Width of the result in pixels. */
+  width: number;
+  /** Height of the result in pixels. */
+  height: number;
+  /** The part of the upright image to look at; clipped to it. All of it when left out. */
+  region?: Region;
+  /** The most pixels (width x height) the image may have. */
+  maxPixels: number;
+  /** Give up after so many seconds of resizing (whole seconds; 0 or left out: never). Opening the file doesn't count. */
+  timeoutSeconds?: number;
+}
+
+/** A photo as a network's input. */
+export interface DecodedImage {
+  /** [height, width, 3], 8-bit sRGB; its buffer is its own and may be transferred. */
+  pixels: Uint8Array;
+  /** Size of the photo as a person sees it, after Exif orientation. */
+  image: Size;
+  /** The part of the upright photo that `pixels` shows, in whole pixels. */
+  region: Region;
+  format: ImageFormat;
+}
+
+/**
+ * Decodes a photo and squashes it, or a region of it, to width x height.
+ *
+ * The first frame of an animation and the first page of a TIFF count; of an AVIF, its primary image. Embedded colour
+ * profiles are converted to sRGB, CMYK without one as ordinary print colours; transparency is laid over white.
+ *
+ * A photo that is cut short never yields a picture. Three limits of that: bytes after the last one of a format are
+ * not missed (PNG's IEND, GIF's trailer) or may be anything; with a region, rows below it are not read; and damage that still
+ * decodes shows only where the format has checksums (PNG) or leaves room to notice: a changed byte of JPEG, WebP, GIF or TIFF
+ * data is often just other pixels.
+ *
+ * @throws ImageError with one of its codes; see ImageErrorCode.
+ */
+export async function decodeImage(bytes: Buffer, options: DecodeOptions): Promise<DecodedImage> {
+  const format = identifyImage(bytes);
+  const header = await refusing(format, options, openImage(bytes, 0, 'error').metadata());
+  if (header.width * header.height > options.maxPixels) throw tooLarge(header, options.maxPixels);
+
+  const orientation = header.orientation ?? 1;
+  const stored = { width: header.width, height: header.height };
+  const sideways = orientation >= 5 && orientation <= 8;
+  const image = sideways ? { width: stored.height, height: stored.width } : stored;
+  const region = clipRegion(options.region, image);
+  const extract = options.region && storedRegion(region, orientation, stored);
+
+  const render = (failOn: FailOn) =>
+    refusing(format, options, pipeline(openImage(bytes, options.maxPixels, failOn), options, extract));
+  const { data, info } = await (format === 'jpeg' ? renderJpeg(render) : render('error'));
+  if (info.channels !== 3 || data.length !== options.width * options.height * 3) {
+    throw undecodable(format, `${info.channels} channels where 3 were expected`);
+  }
+  return { pixels: data, image, region, format };
+}
+
+type FailOn = NonNullable<SharpOptions['failOn']>;
+
+/** @param maxPixels the decoder's own limit; 0 for none, while only the header is read and the limit is checked by name */
+function openImage(bytes: Buffer, maxPixels: number, failOn: FailOn): Sharp {
+  // Sequential reading holds a few rows at a time instead of the whole photo, where the format allows that.
+  return sharp(bytes, { failOn, limitInputPixels: maxPixels, pages: 1, sequentialRead: true });
+}
+
+/**
+ * @param extract in the image as stored. To turn it upright only after the resize (autoOrient is called last) keeps reading
+ * sequential, which turning the full-size photo would not.
+ */
+function pipeline(
+  image: Sharp,
+  options: DecodeOptions,
+  extract: Region | undefined,
+): Promise<{ data: Uint8Array; info: OutputInfo }> {
+  const cropped = extract
+    ? image.extract({
+        left: extract.x_min,
+        top: extract.y_min,
+        width: extract.x_max - extract.x_min,
+        height: extract.y_max - extract.y_min,
+      })
+    : image;
+  return cropped
+    .flatten({ background: BACKGROUND })
+    .resize(options.width, options.height, { fit: 'fill', kernel: RESIZE_KERNEL })
+    .autoOrient()
+    .toColourspace('srgb')
+    .timeout({ seconds: Math.ceil(options.timeoutSeconds ?? 0) })
+    .raw()
+    .toUint8Array();
+}
+
+/**
+ * What libjpeg warns of although every pixel is there. The Invalid SOS is what some Samsung phones write; stray bytes between
+ * segments and before restart markers come from webcams, IP cameras and toy cameras, in every picture they take.
+ */
+const HARMLESS_JPEG_WARNING =
+  /^VipsJpeg: (Invalid SOS parameters|Corrupt JPEG data: (\d+ extraneous bytes before marker|bad ICC marker)|Unknown Adobe color transform|Warning: unknown JFIF revision)/;
+
+/**
+ * Each format's failOn was chosen by trying it on damaged files. 'error' refuses what is cut short or contradicts a checksum, in
+ * all six ('truncated' lets a cut JPEG-compressed TIFF and a failed PNG checksum pass); 'warning' would also refuse whole TIFFs for
+ * a comment that can't be read. But to libjpeg damage inside the picture (a Huffman code that does not exist, a stretch
+ * that ends early) is only a warning, after which it fills in grey. So a JPEG is decoded at 'warning', and once more at 'error' if what
+ * it was warned of is harmless. libjpeg tells its first warning only: damage in a file that begins with harmless ones is not seen.
+ */
+async function renderJpeg<Result>(render: (failOn: FailOn) => Promise<Result>): Promise<Result> {
+  try {
+    return await render('warning');
+  } catch (error) {
+    if (!(error instanceof ImageError && error.cause instanceof Error)) throw error;
+    const lines = error.cause.message.split('\n').filter((line) => line !== '');
+    if (lines.length === 0 || !lines.every((line) => HARMLESS_JPEG_WARNING.test(line))) throw error;
+    return render('error');
+  }
+}
+
+/** Waits for sharp and turns what it rejects with into an ImageError that has sharp's error as its cause. */
+async function refusing<Result>(
+  format: ImageFormat,
+  options: DecodeOptions,
+  work: Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work;
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    if (/timeout: \d+% complete/.test(text)) {
+      const message = `Decoding the ${FORMAT_NAMES[format]} image took longer than ${options.timeoutSeconds} s; send it smaller.`;
+      throw new ImageError('undecodable_image', message, { cause: error });
+    }
+    throw undecodable(format, reason(text), error);
+  }
+}
+
+function tooLarge({ width, height }: Size, maxPixels: number): ImageError {
+  return new ImageError(
+    'image_too_large',
+    `The image has ${width} x ${height} = ${width * height} pixels; the limit is ${maxPixels}. Send it smaller.`,
+  );
+}
+
+function undecodable(format: ImageFormat, why: string, cause?: unknown): ImageError {
+  const name = FORMAT_NAMES[format];
+  return new ImageError(
+    'undecodable_image',
+    `The ${name} image cannot be decoded: it is broken or incomplete${why && ` (${why})`}.`,
+    { cause },
+  );
+}
+
+/** The first line of libvips' message that says something, without prefixes or paths; '' when none does. */
+function reason(text: string): string {
+  const lines = text
+    .replace(/^Input buffer has corrupt header: /, '')
+    .split('\n')
+    .map((line) => line.replace(/(?<!\w)(?:[A-Za-z]:)?[\\/][^\s:'"]+/g, '...').trim());
+  // A seek past the end is how reading a cut file begins; sharp's own two lines repeat what the sentence says.
+  const telling = lines.filter(
+    (line) => line && !/^source: bad seek|unsupported image format$|^Unknown error$/.test(line),
+  );
+  return telling[0]?.slice(0, 200) ?? '';
+}

@@ -1,6 +1,6 @@
 import { ssdAnchors } from '../../heads/ssdlite/anchors.ts';
 import { detections } from '../../heads/ssdlite/detections.ts';
-import type { Region } from '../image/decode.ts';
+import type { Region } from '../image/region.ts';
 import { decodeImage } from '../image/decode.ts';
 import type { ModelRecord } from '../zoo/catalog.ts';
 import { networkOf } from '../zoo/network.ts';

@@ -1,4 +1,4 @@
-import type { Region } from '../image/decode.ts';
+import type { Region } from '../image/region.ts';
 
 /** What passes between the server and its worker processes. Bytes travel as they are (advanced serialization). */
 

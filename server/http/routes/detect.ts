@@ -1,11 +1,11 @@
 import type { RequestHandler } from 'express';
-import type { DetectResponse } from '../../../openapi/types.ts';
 import { declaredSize, identifyImage } from '../../image/format.ts';
 import type { JobResult } from '../../inference/pool.ts';
+import { detectResponse } from '../../inference/response.ts';
 import type { EncodedImage, InferenceService, ServedModel } from '../../inference/service.ts';
-import { PRECISION } from '../../inference/service.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { Settings } from '../../settings.ts';
+import { PRECISION } from '../../zoo/catalog.ts';
 import { readImages } from '../body.ts';
 import { context } from '../context.ts';
 import { validateQuery } from '../contract.ts';
@@ -47,8 +47,7 @@ export function detectRoute(service: InferenceService, metrics: Metrics, setting
       body.batch,
     );
 
-    const names = new Map(record.labels.map(({ classId, label }) => [classId, label]));
-    const answers = results.map((result) => answer(served, result, names, performance.now() - started));
+    const answers = results.map((result) => detectResponse(served, result, performance.now() - started));
     metrics.requestMadds.observe({ model: record.name }, served.madds * images.length);
     const encodeStarted = performance.now();
     const json = JSON.stringify(body.batch ? { results: answers } : answers[0]);
@@ -151,38 +150,3 @@ const regionOf = ([x_min, y_min, x_max, y_max]: readonly [number, number, number
   x_max,
   y_max,
 });
-
-const round = (value: number, digits: number) => Math.round(value * 10 ** digits) / 10 ** digits;
-
-function answer(
-  { record, madds }: ServedModel,
-  { image, objects, times, queued }: JobResult,
-  names: ReadonlyMap<number, string>,
-  total: number,
-): DetectResponse {
-  return {
-    model: record.name,
-    precision: PRECISION,
-    image,
-    detections: objects.map(({ classId, score, box }) => ({
-      label: names.get(classId) ?? String(classId),
-      class_id: classId,
-      score: round(score, 5),
-      box: {
-        x_min: round(box.x_min, 2),
-        y_min: round(box.y_min, 2),
-        x_max: round(box.x_max, 2),
-        y_max: round(box.y_max, 2),
-      },
-    })),
-    timing: {
-      queue_ms: round(queued, 2),
-      decode_ms: round(times.decode, 2),
-      preprocess_ms: round(times.preprocess, 2),
-      inference_ms: round(times.inference, 2),
-      postprocess_ms: round(times.postprocess, 2),
-      total_ms: round(total, 2),
-    },
-    madds,
-  };
-}

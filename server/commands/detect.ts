@@ -1,0 +1,92 @@
+import { readFile } from 'node:fs/promises';
+import Table from 'cli-table3';
+import { Command } from 'commander';
+import type { DetectResponse } from '../../openapi/types.ts';
+import { detectResponse } from '../inference/response.ts';
+import { readSettings } from '../settings.ts';
+import { costOf } from '../zoo/network.ts';
+import { DEFAULT_MODEL, numberBetween, openDetector } from './open_detector.ts';
+
+interface Options {
+  readonly model: string;
+  readonly scoreThreshold: number;
+  readonly iouThreshold: number;
+  readonly maxDetections: number;
+  readonly agnosticNms?: boolean;
+  readonly json?: boolean;
+}
+
+/** `thinlens detect FILE...`: boxes of photos, without a server. */
+export function detectCommand(): Command {
+  return new Command('detect')
+    .description('Find objects in photos, without a server.')
+    .argument('<file...>', 'photos: JPEG, PNG, WebP, AVIF, GIF or TIFF')
+    .option('--model <name>', 'model to use', DEFAULT_MODEL)
+    .option('--score-threshold <0..1>', 'lowest score shown', numberBetween('--score-threshold', 0, 1), 0.3)
+    .option(
+      '--iou-threshold <0..1>',
+      'overlap above which the weaker box goes',
+      numberBetween('--iou-threshold', 0, 1),
+      0.6,
+    )
+    .option(
+      '--max-detections <n>',
+      'most boxes a photo',
+      numberBetween('--max-detections', 1, 1000, true),
+      100,
+    )
+    .option('--agnostic-nms', 'let boxes of different classes suppress each other')
+    .option('--json', 'print one JSON object')
+    .action(detect);
+}
+
+async function detect(files: readonly string[], options: Options): Promise<void> {
+  const detector = await openDetector(options.model);
+  const served = { record: detector.record, madds: costOf(detector.record).madds };
+  const { maxImagePixels: maxPixels } = readSettings({}, process.env);
+  const images: ({ file: string } & (DetectResponse | { error: { code: string; message: string } }))[] = [];
+  for (const file of files) {
+    try {
+      const started = performance.now();
+      const encoded = await readFile(file);
+      const outcome = await detector.detect(
+        { ...options, agnosticNms: options.agnosticNms ?? false, photo: { encoded } },
+        { maxPixels },
+      );
+      images.push({
+        file,
+        ...detectResponse(served, { ...outcome, queued: 0 }, performance.now() - started),
+      });
+    } catch (error) {
+      // One bad file is reported and does not hide what the others show.
+      const { code = 'error', message } = error as { code?: string; message: string };
+      images.push({ file, error: { code, message } });
+      process.exitCode = 1;
+    }
+    const last = images.at(-1);
+    if (last && 'error' in last) console.error(`thinlens: ${file}: ${last.error.message}`);
+    else if (last && !options.json) print(last);
+  }
+  if (options.json) console.log(JSON.stringify({ model: detector.record.name, images }, null, 2));
+  await detector.close();
+}
+
+function print({ file, image, detections, timing }: { file: string } & DetectResponse): void {
+  console.log(
+    `${file}: ${image.width} x ${image.height}, ${detections.length} found in ${timing.total_ms.toFixed(1)} ms`,
+  );
+  if (detections.length === 0) return;
+  const table = new Table({
+    head: ['label', 'score', 'x_min', 'y_min', 'x_max', 'y_max'],
+    colAligns: ['left', 'right', 'right', 'right', 'right', 'right'],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const { label, score, box } of detections) {
+    table.push([
+      label,
+      score.toFixed(3),
+      ...[box.x_min, box.y_min, box.x_max, box.y_max].map((value) => value.toFixed(1)),
+    ]);
+  }
+  console.log(table.toString());
+}

@@ -1,0 +1,75 @@
+import { access } from 'node:fs/promises';
+import Table from 'cli-table3';
+import { Command } from 'commander';
+import { readSettings } from '../settings.ts';
+import type { ModelRecord } from '../zoo/catalog.ts';
+import { catalog } from '../zoo/catalog.ts';
+import { costOf } from '../zoo/network.ts';
+import { ModelStore } from '../zoo/store.ts';
+import { locateWeights, ModelUnavailableError } from '../zoo/weights.ts';
+
+/** `thinlens models`: what can be served on this machine. */
+export function modelsCommand(): Command {
+  return new Command('models')
+    .description('List the models: state, parameters, MAdds, size, source.')
+    .option('--json', 'print one JSON object')
+    .action(async ({ json }: { json?: boolean }) => {
+      const store = new ModelStore(readSettings({}, process.env).home);
+      const rows = await Promise.all(catalog.map((record) => describe(record, store)));
+      if (json) {
+        console.log(JSON.stringify({ models: rows }, null, 2));
+        return;
+      }
+      const table = new Table({
+        head: ['name', 'state', 'params', 'MAdds', 'size', 'source'],
+        style: { head: [], border: [] },
+      });
+      for (const { name, state, reason, parameters, madds, size_bytes, source } of rows) {
+        table.push([
+          name,
+          reason ? `${state}: ${reason}` : state,
+          `${(parameters / 1e6).toFixed(3)} M`,
+          `${(madds / 1e6).toFixed(1)} M`,
+          `${(size_bytes / 1e6).toFixed(1)} MB`,
+          source,
+        ]);
+      }
+      console.log(table.toString());
+    });
+}
+
+/** `compiled`: in the store. `available`: its weights are here, the first use compiles them. `unavailable`: they are not. */
+type State = 'compiled' | 'available' | 'unavailable';
+
+async function describe(record: ModelRecord, store: ModelStore) {
+  const { name, title, source, licence } = record;
+  const { madds, parameters, parametersFolded } = costOf(record);
+  let state: State = 'available';
+  let reason: string | undefined;
+  try {
+    locateWeights(record);
+    if (await exists(store.pathOf(record))) state = 'compiled';
+  } catch (error) {
+    if (!(error instanceof ModelUnavailableError)) throw error;
+    state = 'unavailable';
+    reason = error.message;
+  }
+  return {
+    name,
+    title,
+    state,
+    ...(reason && { reason }),
+    parameters,
+    parameters_folded: parametersFolded,
+    madds,
+    size_bytes: source.bytes,
+    licence,
+    source: `npm:${source.package}@${source.version}`,
+  };
+}
+
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );

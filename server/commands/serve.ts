@@ -1,0 +1,57 @@
+import { Command } from 'commander';
+import { pino } from 'pino';
+import { startServer } from '../server.ts';
+import { environmentName, readSettings, SETTINGS } from '../settings.ts';
+
+/** `thinlens serve`: the HTTP server, until SIGTERM or SIGINT. Every setting is a flag. */
+export function serveCommand(): Command {
+  const command = new Command('serve')
+    .description('Start the HTTP server.')
+    .configureHelp({ showGlobalOptions: false });
+  for (const setting of Object.values(SETTINGS)) {
+    const fallback =
+      'defaultText' in setting && setting.defaultText ? setting.defaultText : String(setting.default);
+    command.option(
+      `--${setting.flag} <${setting.value}>`,
+      `${setting.effect} ${setting.range}; default: ${fallback}; environment: ${environmentName(setting.flag)}`,
+    );
+  }
+  return command.action(async (flags: Record<string, string>) => serve(flags));
+}
+
+async function serve(flags: Record<string, string>): Promise<void> {
+  const settings = readSettings(flags, process.env);
+  const log = pino({ level: settings.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const server = await startServer(settings, log);
+  log.info(
+    { url: server.url, workers: settings.workers, threads: settings.threads },
+    'listening; loading models',
+  );
+
+  let signals = 0;
+  const onSignal = (signal: NodeJS.Signals) => {
+    signals += 1;
+    // Who asks twice does not want to wait.
+    if (signals > 1) process.exit(1);
+    log.info({ signal }, 'stopping: running requests finish first');
+    void server.stop().then(() => {
+      log.info('stopped');
+      process.exit(0);
+    });
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+
+  try {
+    await server.ready;
+  } catch (error) {
+    if (signals > 0) return;
+    log.fatal({ err: error }, 'the models could not be loaded');
+    process.exit(1);
+  }
+  for (const { record, loaded } of server.service.models) {
+    if (loaded.state === 'ready') log.info({ model: record.name, seconds: loaded.seconds }, 'model ready');
+    else log.warn({ model: record.name, ...loaded }, 'model not available');
+  }
+  log.info({ url: server.url }, 'ready');
+}

@@ -1,0 +1,44 @@
+import type { DetectResponse } from '../../openapi/types.ts';
+import type { ModelRecord } from '../zoo/catalog.ts';
+import { PRECISION } from '../zoo/catalog.ts';
+import type { DetectOutcome } from './protocol.ts';
+
+const round = (value: number, digits: number) => Math.round(value * 10 ** digits) / 10 ** digits;
+
+/**
+ * What the API and the command line say of one photo. Scores keep five digits, boxes hundredths of a pixel, times
+ * hundredths of a millisecond: more would be noise.
+ * @param total milliseconds that the whole request took so far
+ */
+export function detectResponse(
+  { record, madds }: { readonly record: ModelRecord; readonly madds: number },
+  { image, objects, times, queued }: DetectOutcome & { readonly queued: number },
+  total: number,
+): DetectResponse {
+  const names = new Map(record.labels.map(({ classId, label }) => [classId, label]));
+  return {
+    model: record.name,
+    precision: PRECISION,
+    image,
+    detections: objects.map(({ classId, score, box }) => ({
+      label: names.get(classId) ?? String(classId),
+      class_id: classId,
+      score: round(score, 5),
+      box: {
+        x_min: round(box.x_min, 2),
+        y_min: round(box.y_min, 2),
+        x_max: round(box.x_max, 2),
+        y_max: round(box.y_max, 2),
+      },
+    })),
+    timing: {
+      queue_ms: round(queued, 2),
+      decode_ms: round(times.decode, 2),
+      preprocess_ms: round(times.preprocess, 2),
+      inference_ms: round(times.inference, 2),
+      postprocess_ms: round(times.postprocess, 2),
+      total_ms: round(total, 2),
+    },
+    madds,
+  };
+}

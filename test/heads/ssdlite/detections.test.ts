@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Detection, DetectionOptions } from '../../../heads/ssdlite/detections.ts';
 import { detections, MAX_CANDIDATES } from '../../../heads/ssdlite/detections.ts';
-import { seededRandom } from '../../random.ts';
+import { mulberry32 } from '../../reference/noise.ts';
 
 const COLUMNS = 5;
 const defaults: DetectionOptions = {
@@ -15,7 +15,7 @@ const defaults: DetectionOptions = {
 
 /** Random anchors with random encodings and logits. */
 function scene(seed: number, count: number) {
-  const random = seededRandom(seed);
+  const random = mulberry32(seed);
   const anchors = new Float32Array(count * 4);
   for (let i = 0; i < count; i++) {
     const [y, x, h, w] = [random() * 0.8, random() * 0.8, 0.05 + random() * 0.4, 0.05 + random() * 0.4];

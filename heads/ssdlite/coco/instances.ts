@@ -61,7 +61,7 @@ function describe(value: unknown): string {
 
 /**
  * Checks parsed JSON in COCO's instances form and picks out what evaluation needs; all other keys are ignored.
- * An annotation without `iscrowd` is an ordinary object (0); one without `area` has its box's area.
+ * An annotation without `iscrowd` is an ordinary object (0); one without `area` has its box's area. A category without `name` is called by its id.
  * @param json the result of JSON.parse
  * @param source name of the data in error messages, for instance the file's name
  * @throws CocoFormatError at the first thing that is missing, of the wrong kind, named twice, or refers to an
@@ -79,10 +79,10 @@ export function parseInstances(json: unknown, source: string): CocoInstances {
   }));
 
   const categoryIds = new Set<number>();
-  const categories = root.list('categories').map((category) => ({
-    id: category.newId(categoryIds, 'category'),
-    name: category.text('name'),
-  }));
+  const categories = root.list('categories').map((category) => {
+    const id = category.newId(categoryIds, 'category');
+    return { id, name: category.text('name', String(id)) };
+  });
 
   const annotationIds = new Set<number>();
   const annotations = root.list('annotations').map((annotation) => {
@@ -147,8 +147,9 @@ class Reader {
     return value;
   }
 
-  text(key: string): string {
+  text(key: string, absent?: string): string {
     const value = this.#fields[key];
+    if (value === undefined && absent !== undefined) return absent;
     if (typeof value !== 'string' || value === '') throw this.#error(key, 'a string that is not empty');
     return value;
   }

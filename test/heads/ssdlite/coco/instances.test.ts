@@ -33,10 +33,7 @@ const valid = (): Loose => ({
     { id: 900100000139, image_id: 139, category_id: 72, bbox: [0, 0, 20, 10], area: 7, iscrowd: 1 },
     { id: 5, image_id: 0, category_id: 1, bbox: [-1, 0.5, 4, 2.5] },
   ],
-  categories: [
-    { id: 72, name: 'tv', supercategory: 'electronic' },
-    { id: 1, name: 'person' },
-  ],
+  categories: [{ id: 72, name: 'tv', supercategory: 'electronic' }, { id: 1, name: 'person' }, { id: 3 }],
 });
 
 describe('parseInstances', () => {
@@ -54,6 +51,7 @@ describe('parseInstances', () => {
       categories: [
         { id: 72, name: 'tv' },
         { id: 1, name: 'person' },
+        { id: 3, name: '3' },
       ],
     });
   });

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, beforeEach, describe, test } from 'node:test';
+import { recordNamed } from '../../../server/zoo/catalog.ts';
+import { ModelStore } from '../../../server/zoo/store.ts';
+import { loadWeights, ModelUnavailableError } from '../../../server/zoo/weights.ts';
+
+const record = recordNamed('ssdlite_mobilenet_v2_coco') ?? assert.fail('not in the catalog');
+const homes: string[] = [];
+let store: ModelStore;
+let path: string;
+
+beforeEach(async () => {
+  const home = await mkdtemp(join(tmpdir(), 'thinlens-store-'));
+  homes.push(home);
+  store = new ModelStore(home);
+  path = store.pathOf(record);
+});
+
+after(() => Promise.all(homes.map((home) => rm(home, { recursive: true }))));
+
+const files = async () => (await readdir(dirname(path))).sort();
+
+describe('the store', () => {
+  test('compiles once, then reads the same bytes', async () => {
+    const first = await store.compiled(record);
+    const second = await store.compiled(record);
+    assert.deepEqual([first.cached, second.cached], [false, true]);
+    assert.equal(first.sha256, second.sha256);
+    assert.ok(Buffer.from(first.onnx).equals(second.onnx));
+    assert.equal((await files()).length, 2);
+  });
+
+  const damages: [string, () => Promise<void>][] = [
+    [
+      'a flipped bit',
+      async () => {
+        const bytes = await readFile(path);
+        bytes[1_000_000] = (bytes[1_000_000] as number) ^ 1;
+        await writeFile(path, bytes);
+      },
+    ],
+    ['a truncated file', () => truncate(path, 1000)],
+    ['an empty file', () => truncate(path, 0)],
+    ['a lost digest', () => rm(`${path}.sha256`)],
+    ['a digest that is no digest', () => writeFile(`${path}.sha256`, 'hello')],
+    ['a lost model', () => rm(path)],
+  ];
+  for (const [damage, inflict] of damages) {
+    test(`rebuilds after ${damage}`, async () => {
+      const { sha256 } = await store.compiled(record);
+      await inflict();
+      const rebuilt = await store.compiled(record);
+      assert.deepEqual([rebuilt.cached, rebuilt.sha256], [false, sha256]);
+      assert.equal((await store.compiled(record)).cached, true);
+    });
+  }
+
+  test("another record never meets this one's file", () => {
+    assert.notEqual(store.pathOf({ ...record, classColumns: 90 }), path);
+    assert.notEqual(
+      store.pathOf({ ...record, normalization: { ...record.normalization, offset: [0, 0, 0] } }),
+      path,
+    );
+  });
+
+  test('clears away what a dead process left half written, but not what a living one may be writing', async () => {
+    await mkdir(dirname(path), { recursive: true });
+    const [old, fresh] = [`${path}.1-old.tmp`, `${path}.2-fresh.tmp`];
+    await writeFile(old, 'x');
+    await writeFile(fresh, 'x');
+    await utimes(old, new Date(0), new Date(0));
+    await store.compiled(record);
+    const names = await files();
+    assert.equal(
+      names.some((name) => name.includes('old')),
+      false,
+    );
+    assert.equal(
+      names.some((name) => name.includes('fresh')),
+      true,
+    );
+  });
+
+  test('two processes that start at once both get the whole model', async () => {
+    const script = `
+      const { ModelStore } = await import('./dist/server/zoo/store.js');
+      const { recordNamed } = await import('./dist/server/zoo/catalog.js');
+      console.log((await new ModelStore(process.argv[1]).compiled(recordNamed('${record.name}'))).sha256);`;
+    const run = () =>
+      new Promise<string>((resolve, reject) => {
+        const child = spawn(process.execPath, ['--input-type=module', '-e', script, store.home]);
+        let output = '';
+        child.stdout.on('data', (data) => (output += data));
+        child.stderr.on('data', (data) => (output += data));
+        child.on('exit', (code) => (code === 0 ? resolve(output.trim()) : reject(new Error(output))));
+      });
+    const [one, two] = await Promise.all([run(), run()]);
+    const { cached, sha256 } = await store.compiled(record);
+    assert.deepEqual([cached, one, two], [true, sha256, sha256]);
+    assert.equal((await files()).length, 2);
+  });
+
+  test('a folder that cannot be made is an error that names it', async () => {
+    const file = join(store.home, 'file');
+    await writeFile(file, '');
+    await assert.rejects(new ModelStore(file).compiled(record), (error: Error) =>
+      error.message.includes(file),
+    );
+  });
+});
+
+describe('weights', () => {
+  test('of a package that is not installed are unavailable, with the way to get them', async () => {
+    const missing = { ...record, source: { ...record.source, package: 'no-such-package' } };
+    await assert.rejects(loadWeights(missing), (error: Error) => {
+      assert.ok(error instanceof ModelUnavailableError);
+      assert.match(error.message, /no-such-package@1\.0\.6, which is not installed: run npm ci/);
+      return true;
+    });
+  });
+
+  test('that are not the pinned ones are refused', async () => {
+    const other = { ...record, source: { ...record.source, sha256: '0'.repeat(64) } };
+    await assert.rejects(loadWeights(other), /pinned is 0000/);
+  });
+});

@@ -45,11 +45,11 @@ export interface DecodeOptions {
   /** Height of the result in pixels. */
   height: number;
   /** The part of the upright image to look at; clipped to it. All of it when left out. */
-  region?: Region;
+  region?: Region | undefined;
   /** The most pixels (width x height) the image may have. */
   maxPixels: number;
   /** Give up after so many seconds, rounded up; 0 or left out: never. Reading the header doesn't count. */
-  timeoutSeconds?: number;
+  timeoutSeconds?: number | undefined;
 }
 
 /** A photo as a network's input. */
@@ -220,8 +220,7 @@ function reason(text: string): string {
     .replace(/^Input buffer has corrupt header: /, '')
     .split('\n')
     .map((line) => line.replace(/(?<!\w)(?:[A-Za-z]:)?[\\/][^\s:'"]+/g, '...').trim());
-  // A seek past the end is how reading a cut file begins; sharp's own two lines repeat what the sentence
-  // says.
+  // A seek past the end is how reading a cut file begins; sharp's own two lines repeat the sentence around them.
   const telling = lines.filter(
     (line) => line && !/^source: bad seek|unsupported image format$|^Unknown error$/.test(line),
   );

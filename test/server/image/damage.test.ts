@@ -15,6 +15,7 @@ import {
   randomBytes,
   texture,
   tiff,
+  ultraHdrJpeg,
   webcamJpeg,
 } from './pictures.ts';
 
@@ -215,6 +216,21 @@ describe('decodeImage: what is odd but whole', () => {
       assert.deepEqual((await decode(bytes)).pixels, (await decode(plain)).pixels);
     });
   }
+
+  it('decodes an Ultra HDR photo as the plain JPEG that it also is', async () => {
+    const photo = ultraHdrJpeg(
+      jpeg,
+      await image.clone().resize(40, 30).toColourspace('b-w').jpeg().toBuffer(),
+    );
+    const operation = ['VipsForeignLoadUhdrBuffer'];
+    sharp.unblock({ operation });
+    try {
+      assert.ok((await sharp(photo).metadata()).gainMap, 'the loader that is blocked would take it');
+    } finally {
+      sharp.block({ operation });
+    }
+    assert.deepEqual((await decode(photo)).pixels, (await decode(jpeg)).pixels);
+  });
 
   it('decodes the JPEGs of webcams, which leave stray bytes before restart markers', async () => {
     const expected = paint(16, 8, (x) => Array(3).fill(x < 8 ? 192 : 64));

@@ -166,3 +166,37 @@ export function webcamJpeg(stray: Uint8Array): Buffer {
     Buffer.from([0xff, 0xd9]),
   ]);
 }
+
+/**
+ * A photo as Android phones take it: a JPEG with a second one behind it, a gain map for bright screens. Ultra HDR 1.0 wants
+ * XMP in both and the index of CIPA DC-007 (Multi-Picture Format) in the first.
+ */
+export function ultraHdrJpeg(photo: Buffer, gainMap: Buffer): Buffer {
+  const withSegment = (jpeg: Buffer, marker: number, data: Buffer) =>
+    Buffer.concat([jpeg.subarray(0, 2), jpegSegment(marker, data), jpeg.subarray(2)]);
+  const withXmp = (jpeg: Buffer, attributes: string) => {
+    const names = 'xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"';
+    const xmp = `http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x="adobe:ns:meta/">
+      <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+      <rdf:Description ${names} ${attributes}/></rdf:RDF></x:xmpmeta>`;
+    return withSegment(jpeg, 0xe1, Buffer.from(xmp));
+  };
+  const first = withXmp(photo, '');
+  const second = withXmp(gainMap, 'hdrgm:GainMapMax="2" hdrgm:HDRCapacityMax="2"');
+  const index = Buffer.alloc(86);
+  index.write('MPF\0II*\0\x08\0\0\0\x03\0', 0, 'latin1');
+  const entry = (at: number, tag: number, type: number, count: number, value: number) => {
+    index.writeUInt16LE(tag, at);
+    index.writeUInt16LE(type, at + 2);
+    index.writeUInt32LE(count, at + 4);
+    index.writeUInt32LE(value, at + 8);
+  };
+  entry(14, 0xb000, 7, 4, 0x30303130); // version '0100'
+  entry(26, 0xb001, 4, 1, 2); // two pictures
+  entry(38, 0xb002, 7, 32, 50); // described at offset 50 from 'II'
+  index.writeUInt32LE(0x30000, 54);
+  index.writeUInt32LE(first.length + 90, 58);
+  index.writeUInt32LE(second.length, 74);
+  index.writeUInt32LE(first.length + 90 - 10, 78); // from 'II', which is 10 bytes into the file
+  return Buffer.concat([withSegment(first, 0xe2, index), second]);
+}

@@ -1,4 +1,5 @@
-// Renders samples/*.svg, which are drawn for this project, to JPEG. The drawings use no fonts, so that every machine renders them alike.
+// Renders samples/*.svg, which are drawn for this project, to JPEG. The drawings use no fonts, so that every
+// machine renders them alike.
 //   node scripts/render-samples.js
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

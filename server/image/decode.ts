@@ -4,26 +4,29 @@ import { ImageError } from './image-error.ts';
 import { clipRegion, type Region, type Size, storedRegion } from './region.ts';
 
 /**
- * What stands behind transparent pixels: white, because pictures with transparency (logos, cut-out product photos,
- * drawings, screenshots) are made to be seen on a white page, and so were those in the training sets, which hold no alpha.
+ * What stands behind transparent pixels: white, because pictures with transparency (logos, cut-out product
+ * photos, drawings, screenshots) are made to be seen on a white page. The photos that the networks were
+ * trained on have none to go by.
  */
 export const BACKGROUND = { r: 255, g: 255, b: 255 };
 
 /**
- * The filter that shrinks or stretches a photo to the network's input. 'linear' is a triangle as wide as the shrink factor:
- * plain bilinear sampling when stretching, as the networks were trained with, and without its aliasing when shrinking.
- * sharp's other kernels (nearest, cubic, mitchell, lanczos2, lanczos3, mks2013, mks2021; all but nearest also average when shrinking)
- * can be put here.
+ * The filter that shrinks or stretches a photo to the network's input. 'linear' is a triangle as wide as the
+ * shrink factor: bilinear sampling, as in training, but without its aliasing when shrinking. When stretching,
+ * libvips interpolates between four pixels and places its samples half a pixel of the result further to the
+ * left and top than the centres call for. sharp's other kernels are nearest, cubic, mitchell, lanczos2,
+ * lanczos3, mks2013 and mks2021; all but nearest average when shrinking.
  *
- * sharp's default fastShrinkOnLoad is left on: a JPEG at least twice too large in both directions is decoded at 1/2, 1/4 or 1/8
- * size straight from its DCT coefficients (a box filter, near enough), a WebP by the decoder's own scaler; the kernel
- * does the rest. A region switches that off.
+ * sharp's default fastShrinkOnLoad is left on: a JPEG at least three times too large in both directions is
+ * decoded at 1/2, 1/4 or 1/8 of its size straight from its DCT coefficients, a WebP is scaled by its own
+ * decoder, and the kernel does the rest. Cutting out a region switches that off.
  */
 export const RESIZE_KERNEL: keyof KernelEnum = 'linear';
 
-// libvips has some twenty loaders, several of them large parsers of documents rather than photos (SVG with its CSS and links,
-// PDF, ImageMagick, and libvips' own memory dumps), and picks one by looking at the bytes. Here it can pick only these six, from
-// memory only: no file name ever reaches a loader. Ultra HDR's loader is off as well: such photos are plain JPEGs to the JPEG loader.
+// libvips has some twenty loaders, several of them large parsers of documents rather than photos (SVG with
+// its styles and links, PDF, ImageMagick, its own memory dumps), and picks one by looking at the bytes. Here
+// it can pick only these six, and from memory only: no file name ever reaches a loader. Ultra HDR's loader is
+// off as well: such photos are plain JPEGs to the JPEG loader.
 sharp.block({ operation: ['VipsForeignLoad'] });
 sharp.unblock({
   operation: ['Jpeg', 'Png', 'Webp', 'Heif', 'Nsgif', 'Tiff'].map(
@@ -42,11 +45,11 @@ export interface DecodeOptions {
   /** Height of the result in pixels. */
   height: number;
   /** The part of the upright image to look at; clipped to it. All of it when left out. */
-  region?: Region;
+  region?: Region | undefined;
   /** The most pixels (width x height) the image may have. */
   maxPixels: number;
-  /** Give up after so many seconds of resizing (whole seconds; 0 or left out: never). Opening the file doesn't count. */
-  timeoutSeconds?: number;
+  /** Give up after so many seconds, rounded up; 0 or left out: never. Reading the header doesn't count. */
+  timeoutSeconds?: number | undefined;
 }
 
 /** A photo as a network's input. */
@@ -60,20 +63,32 @@ export interface DecodedImage {
   format: ImageFormat;
 }
 
+/** The decoding under way or last done. */
+let previous: Promise<unknown> = Promise.resolve();
+
 /**
  * Decodes a photo and squashes it, or a region of it, to width x height.
  *
- * The first frame of an animation and the first page of a TIFF count; of an AVIF, its primary image. Embedded colour
- * profiles are converted to sRGB, CMYK without one as ordinary print colours; transparency is laid over white.
+ * The first frame of an animation and the first page of a TIFF count; of an AVIF, its primary image. Embedded
+ * colour profiles are converted to sRGB, CMYK without one as ordinary print colours; transparency is laid
+ * over white.
  *
- * A photo that is cut short never yields a picture. Three limits of that: bytes after the last one of a format are
- * not missed (PNG's IEND, GIF's trailer) or may be anything; with a region, rows below it are not read; and damage that still
- * decodes shows only where the format has checksums (PNG) or leaves room to notice: a changed byte of JPEG, WebP, GIF or TIFF
- * data is often just other pixels.
+ * A photo that is cut short is refused, unless only bytes without pixels are missing (a PNG's last chunk, a
+ * GIF's last byte) or a region was asked for that lies above the cut: rows below a region are not read. Of
+ * other damage it can only refuse what shows: PNG has checksums, but a changed byte of JPEG, WebP, GIF or
+ * TIFF data is often just other pixels.
  *
- * @throws ImageError with one of its codes; see ImageErrorCode.
+ * Calls are served one after another, because libvips keeps one error text for the whole process.
+ *
+ * @throws ImageError with any of its codes; see ImageErrorCode.
  */
-export async function decodeImage(bytes: Buffer, options: DecodeOptions): Promise<DecodedImage> {
+export function decodeImage(bytes: Buffer, options: DecodeOptions): Promise<DecodedImage> {
+  const decoded = previous.then(() => decode(bytes, options));
+  previous = decoded.catch(() => {});
+  return decoded;
+}
+
+async function decode(bytes: Buffer, options: DecodeOptions): Promise<DecodedImage> {
   const format = identifyImage(bytes);
   const header = await refusing(format, options, openImage(bytes, 0, 'error').metadata());
   if (header.width * header.height > options.maxPixels) throw tooLarge(header, options.maxPixels);
@@ -91,20 +106,22 @@ export async function decodeImage(bytes: Buffer, options: DecodeOptions): Promis
   if (info.channels !== 3 || data.length !== options.width * options.height * 3) {
     throw undecodable(format, `${info.channels} channels where 3 were expected`);
   }
-  return { pixels: data, image, region, format };
+  // What sharp calls a Uint8Array is a Buffer over memory of its own.
+  const pixels = new Uint8Array(data.buffer, data.byteOffset, data.length);
+  return { pixels, image, region, format };
 }
 
 type FailOn = NonNullable<SharpOptions['failOn']>;
 
-/** @param maxPixels the decoder's own limit; 0 for none, while only the header is read and the limit is checked by name */
+/** @param maxPixels the decoder's own limit; 0 for none, while only the header is read */
 function openImage(bytes: Buffer, maxPixels: number, failOn: FailOn): Sharp {
   // Sequential reading holds a few rows at a time instead of the whole photo, where the format allows that.
   return sharp(bytes, { failOn, limitInputPixels: maxPixels, pages: 1, sequentialRead: true });
 }
 
 /**
- * @param extract in the image as stored. To turn it upright only after the resize (autoOrient is called last) keeps reading
- * sequential, which turning the full-size photo would not.
+ * @param extract in the image as stored. Turning it upright only after the resize (autoOrient comes last) keeps
+ * reading sequential, which turning the full-size photo would not.
  */
 function pipeline(
   image: Sharp,
@@ -130,18 +147,26 @@ function pipeline(
 }
 
 /**
- * What libjpeg warns of although every pixel is there. The Invalid SOS is what some Samsung phones write; stray bytes between
- * segments and before restart markers come from webcams, IP cameras and toy cameras, in every picture they take.
+ * What libjpeg warns of although every pixel is there. The Invalid SOS is what some Samsung phones write;
+ * stray bytes between segments and before restart markers come from webcams, IP cameras and toy cameras, in
+ * every picture they take.
  */
-const HARMLESS_JPEG_WARNING =
-  /^VipsJpeg: (Invalid SOS parameters|Corrupt JPEG data: (\d+ extraneous bytes before marker|bad ICC marker)|Unknown Adobe color transform|Warning: unknown JFIF revision)/;
+const HARMLESS_JPEG_WARNINGS = [
+  /^VipsJpeg: Invalid SOS parameters for sequential JPEG/,
+  /^VipsJpeg: Corrupt JPEG data: \d+ extraneous bytes before marker/,
+  /^VipsJpeg: Corrupt JPEG data: bad ICC marker/,
+  /^VipsJpeg: Unknown Adobe color transform code/,
+  /^VipsJpeg: Warning: unknown JFIF revision number/,
+];
 
 /**
- * Each format's failOn was chosen by trying it on damaged files. 'error' refuses what is cut short or contradicts a checksum, in
- * all six ('truncated' lets a cut JPEG-compressed TIFF and a failed PNG checksum pass); 'warning' would also refuse whole TIFFs for
- * a comment that can't be read. But to libjpeg damage inside the picture (a Huffman code that does not exist, a stretch
- * that ends early) is only a warning, after which it fills in grey. So a JPEG is decoded at 'warning', and once more at 'error' if what
- * it was warned of is harmless. libjpeg tells its first warning only: damage in a file that begins with harmless ones is not seen.
+ * Each format's failOn was chosen by trying it on damaged files. 'error' refuses what is cut short or
+ * contradicts a checksum, in all six ('truncated' lets a cut JPEG-compressed TIFF and a failed PNG checksum
+ * pass); 'warning' would also refuse whole TIFFs for a comment that can't be read. But to libjpeg damage
+ * inside the picture (a Huffman code that does not exist, a stretch that ends early) is only a warning, after
+ * which it fills in grey. So a JPEG is decoded at 'warning', and once more at 'error' if what it was warned
+ * of is harmless. libjpeg tells its first warning only: damage in a file that begins with harmless ones is
+ * not seen.
  */
 async function renderJpeg<Result>(render: (failOn: FailOn) => Promise<Result>): Promise<Result> {
   try {
@@ -149,7 +174,8 @@ async function renderJpeg<Result>(render: (failOn: FailOn) => Promise<Result>): 
   } catch (error) {
     if (!(error instanceof ImageError && error.cause instanceof Error)) throw error;
     const lines = error.cause.message.split('\n').filter((line) => line !== '');
-    if (lines.length === 0 || !lines.every((line) => HARMLESS_JPEG_WARNING.test(line))) throw error;
+    const harmless = (line: string) => HARMLESS_JPEG_WARNINGS.some((warning) => warning.test(line));
+    if (lines.length === 0 || !lines.every(harmless)) throw error;
     return render('error');
   }
 }
@@ -165,7 +191,7 @@ async function refusing<Result>(
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     if (/timeout: \d+% complete/.test(text)) {
-      const message = `Decoding the ${FORMAT_NAMES[format]} image took longer than ${options.timeoutSeconds} s; send it smaller.`;
+      const message = `Decoding the ${FORMAT_NAMES[format]} image took longer than ${options.timeoutSeconds} s.`;
       throw new ImageError('undecodable_image', message, { cause: error });
     }
     throw undecodable(format, reason(text), error);
@@ -194,7 +220,7 @@ function reason(text: string): string {
     .replace(/^Input buffer has corrupt header: /, '')
     .split('\n')
     .map((line) => line.replace(/(?<!\w)(?:[A-Za-z]:)?[\\/][^\s:'"]+/g, '...').trim());
-  // A seek past the end is how reading a cut file begins; sharp's own two lines repeat what the sentence says.
+  // A seek past the end is how reading a cut file begins; sharp's own two lines repeat the sentence around them.
   const telling = lines.filter(
     (line) => line && !/^source: bad seek|unsupported image format$|^Unknown error$/.test(line),
   );

@@ -14,7 +14,7 @@ export const FORMAT_NAMES: Readonly<Record<ImageFormat, string>> = {
   tiff: 'TIFF',
 };
 
-/** A byte pattern: Latin-1 text at an offset, and more text at other offsets where one place does not settle it. */
+/** A byte pattern: Latin-1 text at an offset, and at further offsets where one place does not settle it. */
 type Signature = readonly (readonly [offset: number, text: string])[];
 
 const ACCEPTED: readonly (readonly [ImageFormat, Signature])[] = [
@@ -39,9 +39,9 @@ const RAW_PHOTO = 'a camera raw file';
 const JPEG_XL = 'a JPEG XL image';
 const JPEG_2000 = 'a JPEG 2000 image';
 const BASE64 =
-  'base64 text; send the bytes it stands for, or the text itself as JSON, {"image": "..."}, with Content-Type application/json';
+  'base64 text; send the bytes it stands for, or JSON, {"image": "<the text>"}, as application/json';
 
-/** What is often sent and not accepted, so that the refusal can name it. Looked at before ACCEPTED: raw files may be TIFF inside. */
+/** What is often sent and not accepted, to be named. Looked at before ACCEPTED: raw files may be TIFF inside. */
 const REFUSED: readonly (readonly [string, Signature])[] = [
   [RAW_PHOTO, [[0, 'II*\0\x10\0\0\0CR\x02']]],
   [RAW_PHOTO, [[0, 'IIRO']]],
@@ -82,9 +82,9 @@ const HEIC =
   'a HEIC/HEIF photo; convert it to JPEG, or have the phone take or share photos as "Most Compatible" (JPEG)';
 
 /**
- * The format of an image, read from its first bytes; a Content-Type or a file name is never trusted.
- * Knowing the signature says nothing about the rest of the bytes: only decoding shows whether the picture is whole.
- * @throws ImageError `no_image` when there are no bytes; `unsupported_image` for anything but an accepted format.
+ * The format of an image, read from its first bytes; a Content-Type or a file name is never trusted. Knowing
+ * the signature says nothing about the rest of the bytes: only decoding shows whether the picture is whole.
+ * @throws ImageError `no_image` when there are no bytes, `unsupported_image` for all but the accepted formats.
  */
 export function identifyImage(bytes: Uint8Array): ImageFormat {
   if (bytes.length === 0) {
@@ -103,7 +103,7 @@ function matches(head: string, signature: Signature): boolean {
   return signature.every(([offset, text]) => head.startsWith(text, offset));
 }
 
-/** Formats that are text have no magic number: a byte order mark, white space or comments may come before the first element. */
+/** Text formats have no magic number: a byte order mark, white space or comments may precede the first element. */
 function refusedText(head: string): string | undefined {
   const text = head
     .replace(/^\xef\xbb\xbf/, '')
@@ -115,9 +115,9 @@ function refusedText(head: string): string | undefined {
 }
 
 /**
- * AVIF, HEIC and MP4 are all ISO base media files (ISO/IEC 14496-12); the brands in the first box, `ftyp`, tell them
- * apart. The major brand speaks first; `mif1` and `msf1` (ISO/IEC 23008-12) only say "an image in boxes", and then the
- * compatible brands name the codec.
+ * AVIF, HEIC and MP4 are all ISO base media files (ISO/IEC 14496-12); the brands in the first box, `ftyp`,
+ * tell them apart. The major brand speaks first; `mif1` and `msf1` (ISO/IEC 23008-12) only say "an image in
+ * boxes", and then the compatible brands name the codec.
  */
 function identifyBoxes(head: string): ImageFormat {
   const size = [0, 1, 2, 3].reduce((value, at) => value * 256 + head.charCodeAt(at), 0);
@@ -141,9 +141,10 @@ function acceptedFormats(): string {
 }
 
 /**
- * The width and height (pixels, before orientation) that an image declares in its header, or `undefined` where the header
- * can't be read: not an accepted format, cut short, or BigTIFF. No native decoder sees the bytes, so this may be asked of
- * anything, in any process; but it is only what the sender claims, so the decoder keeps its own limit. Never throws.
+ * The width and height (pixels, before orientation) that an image declares in its header, or `undefined`
+ * where the header can't be read: not an accepted format, cut short, or BigTIFF. No native decoder sees the
+ * bytes, so this may be asked of anything, in any process; but it is only what the sender claims, so the
+ * decoder keeps its own limit. Never throws.
  */
 export function declaredSize(bytes: Uint8Array): { width: number; height: number } | undefined {
   try {

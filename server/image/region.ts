@@ -15,8 +15,8 @@ export interface Region {
 }
 
 /**
- * The whole pixels of an image that a region touches: rounded outward and clipped to the image; all of the image when no
- * region is given.
+ * The whole pixels of an image that a region touches: rounded outward and clipped to the image; all of the
+ * image when no region is given.
  * @throws ImageError `region_outside_image` when no pixel is left, as also for an empty or reversed region.
  */
 export function clipRegion(region: Region | undefined, image: Size): Region {
@@ -32,7 +32,8 @@ export function clipRegion(region: Region | undefined, image: Size): Region {
   const corners = [region.x_min, region.y_min, region.x_max, region.y_max].join(',');
   throw new ImageError(
     'region_outside_image',
-    `The region ${corners} (x_min,y_min,x_max,y_max) has no pixel inside the image, which is ${image.width} wide and ${image.height} high.`,
+    `The region ${corners} (x_min,y_min,x_max,y_max) has no pixel inside the image, ` +
+      `which is ${image.width} wide and ${image.height} high.`,
   );
 }
 

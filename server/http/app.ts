@@ -4,16 +4,18 @@ import express from 'express';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
 import { pinoHttp } from 'pino-http';
+import { JobError } from '../inference/pool.ts';
 import type { InferenceService } from '../inference/service.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { NO_MODEL } from '../observability/metrics.ts';
 import type { Settings } from '../settings.ts';
 import { context, setContext } from './context.ts';
-import { allowedMethods } from './contract.ts';
-import { ClientGone, HttpProblem, toProblem } from './problem.ts';
+import { allOperations } from './document.ts';
+import { HttpProblem } from './problem.ts';
 import { detectRoute } from './routes/detect.ts';
 import { modelRoutes } from './routes/models.ts';
 import { operationRoutes } from './routes/operation.ts';
+import { sendProblem } from './send.ts';
 
 export interface AppParts {
   readonly service: InferenceService;
@@ -33,8 +35,8 @@ export function createApp(parts: AppParts): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
-  // Query strings are read by the contract, which knows their types.
-  app.set('query parser', false);
+  // Names with texts, nothing nested: the contract turns them into what the API's document says.
+  app.set('query parser', 'simple');
   app.use(requestContext(metrics, isStopping));
   app.use(
     pinoHttp({
@@ -49,7 +51,14 @@ export function createApp(parts: AppParts): Express {
       },
     }),
   );
-  app.use(helmet());
+  // What only makes sense over TLS is left to the proxy that terminates it: sent over plain HTTP, it would keep a
+  // browser from loading anything.
+  app.use(
+    helmet({
+      strictTransportSecurity: false,
+      contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
+    }),
+  );
   app.use(acceptsJson);
   app.post('/v1/detect', detectRoute(service, metrics, settings));
   app.use(modelRoutes(service));
@@ -102,13 +111,15 @@ const acceptsJson: RequestHandler = (request, _response, next) => {
 };
 
 const notFound: RequestHandler = (request) => {
-  const allowed = allowedMethods(request.path);
-  if (allowed.length > 0) {
+  const methods = allOperations()
+    .filter(({ path }) => matches(path, request.path))
+    .map(({ method }) => method);
+  if (methods.length > 0) {
     throw new HttpProblem(
       'method_not_allowed',
-      `${request.path} takes ${allowed.join(', ')}, not ${request.method}`,
+      `${request.path} takes ${methods.join(', ')}, not ${request.method}`,
       {
-        headers: { Allow: allowed.join(', ') },
+        headers: { Allow: methods.join(', ') },
       },
     );
   }
@@ -118,23 +129,31 @@ const notFound: RequestHandler = (request) => {
   );
 };
 
+/** Whether `path` is one of the document's `template`, as /v1/models/x is of /v1/models/{model}. */
+function matches(template: string, path: string): boolean {
+  const parts = path.split('/');
+  const wanted = template.split('/');
+  return (
+    parts.length === wanted.length && wanted.every((part, i) => part.startsWith('{') || part === parts[i])
+  );
+}
+
 /** Answers whatever went wrong with its problem. */
 function problems({ service, metrics, log }: AppParts): ErrorRequestHandler {
   return (error: unknown, request, response, _next) => {
     const { id, seen } = context(response);
-    if (error instanceof ClientGone || response.headersSent) {
-      seen.code = 'client_gone';
-      response.destroy();
-      return;
-    }
-    const problem = toProblem(error, { instance: request.path, requestId: id });
-    seen.code = problem.code;
-    metrics.rejected.inc({ reason: problem.code });
-    if (problem.code === 'internal_error') log.error({ err: error, requestId: id }, 'a request failed');
-    if (error instanceof HttpProblem) response.set(error.headers);
-    if (problem.status === 503 && !response.get('Retry-After')) {
-      response.set('Retry-After', String(service.retryAfterSeconds));
-    }
-    response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+    const overloaded = error instanceof JobError && error.code === 'overloaded';
+    const problem = sendProblem(
+      request,
+      response,
+      overloaded
+        ? new HttpProblem('overloaded', error.message, {
+            headers: { 'Retry-After': String(service.retryAfterSeconds) },
+          })
+        : error,
+    );
+    seen.code = problem?.code ?? 'client_gone';
+    if (problem) metrics.rejected.inc({ reason: problem.code });
+    if (problem?.code === 'internal_error') log.error({ err: error, requestId: id }, 'a request failed');
   };
 }

@@ -1,7 +1,7 @@
 import { ssdAnchors } from '../../heads/ssdlite/anchors.ts';
 import { detections } from '../../heads/ssdlite/detections.ts';
-import type { Region } from '../image/region.ts';
 import { decodeImage } from '../image/decode.ts';
+import type { Region } from '../image/region.ts';
 import type { ModelRecord } from '../zoo/catalog.ts';
 import { networkOf } from '../zoo/network.ts';
 import type { ModelStore } from '../zoo/store.ts';
@@ -23,15 +23,24 @@ export class Detector {
   }
 
   /**
-   * Compiles (or reads) the model, opens a session and runs it once, so that the first photo does not wait for what
-   * ONNX Runtime sets up on first use.
+   * Compiles (or reads) the model, opens a session and looks at one blank image, every candidate considered, so that
+   * the first photo does not wait for what ONNX Runtime and the JavaScript compiler do on first use.
    * @throws whatever `ModelStore.compiled` throws
    */
   static async open(record: ModelRecord, store: ModelStore, threads: number): Promise<Detector> {
     const { onnx } = await store.compiled(record);
     const detector = new Detector(record, await ImageSession.open(onnx, { threads }));
     const { width, height } = record.input;
-    await detector.outputs(new Uint8Array(width * height * 3));
+    await detector.detect(
+      {
+        photo: { pixels: new Uint8Array(width * height * 3) },
+        scoreThreshold: 0,
+        iouThreshold: 0.6,
+        maxDetections: 100,
+        agnosticNms: false,
+      },
+      { maxPixels: width * height },
+    );
     return detector;
   }
 

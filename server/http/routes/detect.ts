@@ -15,7 +15,7 @@ import { ClientGone, HttpProblem } from '../problem.ts';
 export function detectRoute(service: InferenceService, metrics: Metrics, settings: Settings): RequestHandler {
   return async (request, response) => {
     const { started, seen } = context(response);
-    const query = validateQuery('detect', request.url);
+    const query = validateQuery('detect', request.query);
     const served = modelFor(service, query.model ?? service.defaultModel);
     const { record } = served;
     seen.model = record.name;
@@ -28,7 +28,7 @@ export function detectRoute(service: InferenceService, metrics: Metrics, setting
     seen.precision = PRECISION;
     const classIds = query.classes && classIdsOf(served, query.classes);
 
-    const body = await readImages(request, settings);
+    const body = await readImages(request, { ...settings, timeoutMs: settings.requestTimeoutMs });
     const images = body.images.map((bytes, index) => admit(bytes, settings, body.batch ? index : undefined));
     const results = await settle(
       service.detect(

@@ -9,12 +9,12 @@ import { HttpProblem } from '../problem.ts';
 export function modelRoutes(service: InferenceService): Router {
   const router = Router();
   router.get('/v1/models', (request, response) => {
-    validateQuery('listModels', request.url);
+    validateQuery('listModels', request.query);
     const list: ModelList = { models: service.models.map((served) => describeModel(served, false)) };
     response.json(list);
   });
   router.get('/v1/models/:model', (request, response) => {
-    validateQuery('getModel', request.url);
+    validateQuery('getModel', request.query);
     const served = service.model(request.params.model);
     if (!served) {
       const known = service.models.map(({ record }) => record.name).join(', ');

@@ -792,6 +792,8 @@ export interface operations {
                 content: {
                     readonly "application/json": {
                         readonly openapi: string;
+                        readonly info: Record<string, never>;
+                        readonly paths: Record<string, never>;
                     } & {
                         readonly [key: string]: unknown;
                     };

@@ -62,11 +62,9 @@ async function readRaw(request: IncomingMessage, limits: BodyLimits): Promise<Im
   }
   // No image begins so; curl -d '{...}' without -H 'Content-Type: application/json' does.
   if (/^\s*\{\s*"/.test(image.toString('latin1', 0, 64))) {
-    const got = quote(request.headers['content-type'] ?? '');
-    throw new HttpProblem(
-      'invalid_body',
-      `the body is JSON but Content-Type is ${got}: send application/json`,
-    );
+    const type = request.headers['content-type'];
+    const got = type === undefined ? 'there is no Content-Type' : `Content-Type is ${quote(type)}`;
+    throw new HttpProblem('invalid_body', `the body looks like JSON, but ${got}: send 'application/json'`);
   }
   return { images: [image], batch: false };
 }

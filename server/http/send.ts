@@ -69,19 +69,23 @@ export function endEarly(
     response.write(body);
   }
 
+  // The socket and not the request tells that the client is gone: a request whose response has ended is not told.
+  const { socket } = request;
   let dropped = 0;
   const stop = () => {
     clearTimeout(timer);
-    request.off('data', onData).off('end', stop).off('close', stop).off('error', stop);
+    request.off('data', onData).off('end', stop).off('error', stop);
+    socket.off('close', stop);
     if (!reusable) response.end();
-    else if (!request.complete) request.socket.destroy();
+    else if (!request.complete) socket.destroy();
   };
   const onData = (chunk: Buffer) => {
     dropped += chunk.length;
     if (dropped > drain.bytes) stop();
   };
   const timer = setTimeout(stop, drain.time);
-  request.on('data', onData).on('end', stop).on('close', stop).on('error', stop);
+  request.on('data', onData).on('end', stop).on('error', stop);
+  socket.on('close', stop);
   request.resume();
 }
 

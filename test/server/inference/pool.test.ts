@@ -102,13 +102,14 @@ describe('the worker pool', () => {
   test('refuses at once what the queue has no room for, all of a batch or none', async () => {
     const { pool: made, workers } = await pool();
     const running = made.submit([job('a'), job('b')]);
-    made.submit([job('c'), job('d')]).map((result) => result.catch(() => {}));
+    const waiting = Promise.allSettled(made.submit([job('c'), job('d')]));
     assert.throws(() => made.submit([job('e'), job('f')]), code('overloaded'));
     assert.equal(made.queued, 2);
     worker(workers, 0).finish();
     worker(workers, 1).finish();
     await Promise.all(running);
     made.close();
+    await waiting;
   });
 
   test("passes on a worker's refusal with its code, and the worker goes on", async () => {

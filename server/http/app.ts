@@ -43,7 +43,11 @@ export function createApp(parts: AppParts): Express {
       logger: log,
       genReqId: (_request, response) => context(response as never).id,
       autoLogging: { ignore: (request) => QUIET.has(pathOf(request.url ?? '')) },
-      customLogLevel: (_request, response, error) => (error || response.statusCode >= 500 ? 'error' : 'info'),
+      // A full queue or a missed deadline is load, not a fault.
+      customLogLevel: (_request, { statusCode }) =>
+        statusCode < 500 ? 'info' : statusCode === 503 || statusCode === 504 ? 'warn' : 'error',
+      // pino-http makes up an error with a stack of its own for every 5xx; the real one is logged where it is caught.
+      customErrorObject: (_request, _response, _error, { err: _made, ...line }) => line,
       customProps: (_request, response) => ({ ...context(response as never).seen }),
       serializers: {
         req: ({ id, method, url, remoteAddress }) => ({ id, method, url, remoteAddress }),

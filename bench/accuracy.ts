@@ -46,8 +46,8 @@ const found = { thinlens: [] as CocoDetection[], tfjs: [] as CocoDetection[] };
 for (const [done, { id, file_name }] of instances.images.entries()) {
   const encoded = await readFile(join(options.images, file_name));
   const { objects } = await ours.detect(
+    { kind: 'encoded', bytes: encoded },
     {
-      photo: { encoded },
       scoreThreshold: SCORE_THRESHOLD,
       iouThreshold: IOU_THRESHOLD,
       maxDetections: MAX_DETECTIONS,

@@ -48,14 +48,8 @@ async function throughput(pool: WorkerPool, workers: number): Promise<number> {
   const pixels = new Uint8Array(width * height * 3).map((_, i) => (i * 7919) % 256);
   const job = {
     model: record?.name ?? '',
-    work: {
-      photo: { pixels },
-      scoreThreshold: 0.3,
-      iouThreshold: 0.6,
-      maxDetections: 100,
-      agnosticNms: false,
-    },
-    bytes: 0,
+    photo: { kind: 'pixels' as const, bytes: pixels },
+    options: { scoreThreshold: 0.3, iouThreshold: 0.6, maxDetections: 100, agnosticNms: false },
     pixels: 0,
   };
   const started = performance.now();

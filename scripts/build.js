@@ -2,7 +2,7 @@
 // `start`, `test` and the `thinlens` command call this themselves: install scripts are off in this project
 // (.npmrc), and npm's pre/post scripts are off with them.
 import { spawnSync } from 'node:child_process';
-import { readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -44,15 +44,37 @@ export function buildIfStale() {
     process.exit(1);
   }
   console.error('building thinlens (sources are newer than dist/) ...');
-  // A file renamed or deleted must not live on in dist/, where tests are found by listing.
-  for (const folder of ['models', 'heads', 'server', 'openapi', 'test', 'bench', '.tsbuildinfo']) {
-    rmSync(join(root, 'dist', folder), { recursive: true, force: true });
+  // Built beside and renamed into place: an interrupted build leaves the old one, two at once do not mix, and a file that was
+  // renamed or deleted does not live on in dist/, where tests are found by listing.
+  const target = join(root, `dist.${process.pid}.tmp`);
+  const result = spawnSync(process.execPath, [compiler, '-p', root, '--outDir', target], {
+    stdio: ['ignore', 2, 2],
+  });
+  if (result.status !== 0) {
+    rmSync(target, { recursive: true, force: true });
+    process.exit(result.status ?? 1);
   }
-  const result = spawnSync(process.execPath, [compiler, '-p', root], { stdio: ['ignore', 2, 2] });
-  if (result.status !== 0) process.exit(result.status ?? 1);
-  writeFileSync(stamp, '');
+  writeFileSync(join(target, '.stamp'), '');
   // The stamp carries the time the build began: an edit made while tsc ran is newer than it.
-  utimesSync(stamp, started, started);
+  utimesSync(join(target, '.stamp'), started, started);
+  replace(target, join(root, 'dist'));
+}
+
+/** Puts the folder `made` where `place` is. */
+function replace(made, place) {
+  const old = `${made}.old`;
+  try {
+    renameSync(place, old);
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error;
+  }
+  try {
+    renameSync(made, place);
+  } catch (error) {
+    // Another build was put there in the meantime, from the same sources: it is as good as ours.
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+  }
+  for (const folder of [made, old]) rmSync(folder, { recursive: true, force: true });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) buildIfStale();

@@ -1,25 +1,29 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { detectCommand } from './commands/detect.ts';
-import { evalCommand } from './commands/eval.ts';
-import { modelsCommand } from './commands/models.ts';
-import { serveCommand } from './commands/serve.ts';
 
 // dist/server/cli.js lies two folders below package.json.
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
 
+// Each command is loaded when it is asked for: the server must not carry the decoder and the runtime that only its
+// workers need.
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./commands/serve.ts')).serveCommand(),
+  models: async () => (await import('./commands/models.ts')).modelsCommand(),
+  detect: async () => (await import('./commands/detect.ts')).detectCommand(),
+  eval: async () => (await import('./commands/eval.ts')).evalCommand(),
+};
+
 const program = new Command('thinlens')
   .description('Object detection server for mobile-class networks.')
   .version(version)
-  .showHelpAfterError('(--help lists what there is)')
-  .addCommand(serveCommand())
-  .addCommand(modelsCommand())
-  .addCommand(detectCommand())
-  .addCommand(evalCommand());
+  .showHelpAfterError('(--help lists what there is)');
 
 try {
+  const wanted = commands[process.argv[2] ?? ''];
+  const load = wanted ? [wanted] : Object.values(commands);
+  for (const command of load) program.addCommand(await command());
   await program.parseAsync();
 } catch (error) {
   // What a person can mend is one sentence; a stack is for faults of ours.

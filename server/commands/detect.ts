@@ -50,7 +50,8 @@ async function detect(files: readonly string[], options: Options): Promise<void>
       const started = performance.now();
       const encoded = await readFile(file);
       const outcome = await detector.detect(
-        { ...options, agnosticNms: options.agnosticNms ?? false, photo: { encoded } },
+        { kind: 'encoded', bytes: encoded },
+        { ...options, agnosticNms: options.agnosticNms ?? false },
         { maxPixels },
       );
       images.push({

@@ -109,8 +109,8 @@ async function detectAll(
     for (const { id, file_name } of instances.images) {
       const encoded = await readPhoto(options.images, file_name);
       const { objects } = await detector.detect(
+        { kind: 'encoded', bytes: encoded },
         {
-          photo: { encoded },
           scoreThreshold: options.scoreThreshold,
           iouThreshold: IOU_THRESHOLD,
           maxDetections: MAX_DETECTIONS,

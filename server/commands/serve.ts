@@ -3,6 +3,9 @@ import { pino } from 'pino';
 import { startServer } from '../server.ts';
 import { environmentName, readSettings, SETTINGS } from '../settings.ts';
 
+const LOG_BUFFER_BYTES = 4096;
+const LOG_FLUSH_MS = 200;
+
 /** `thinlens serve`: the HTTP server, until SIGTERM or SIGINT. Every setting is a flag. */
 export function serveCommand(): Command {
   const command = new Command('serve')
@@ -21,7 +24,9 @@ export function serveCommand(): Command {
 
 async function serve(flags: Record<string, string>): Promise<void> {
   const settings = readSettings(flags, process.env);
-  const log = pino({ level: settings.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  // Lines are gathered and written a few at a time; pino itself writes what is left when the process ends.
+  const lines = pino.destination({ sync: false, minLength: LOG_BUFFER_BYTES, periodicFlush: LOG_FLUSH_MS });
+  const log = pino({ level: settings.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, lines);
   const server = await startServer(settings, log);
   log.info(
     { url: server.url, workers: settings.workers, threads: settings.threads },

@@ -3,12 +3,12 @@ import type { ErrorRequestHandler, Express, RequestHandler } from 'express';
 import express from 'express';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
-import { pinoHttp } from 'pino-http';
 import { JobError } from '../inference/pool.ts';
 import type { InferenceService } from '../inference/service.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { NO_MODEL } from '../observability/metrics.ts';
 import type { Settings } from '../settings.ts';
+import type { RequestContext } from './context.ts';
 import { context, setContext } from './context.ts';
 import { allOperations } from './document.ts';
 import { HttpProblem } from './problem.ts';
@@ -31,30 +31,13 @@ const QUIET = new Set(['/livez', '/readyz', '/healthz', '/metrics']);
 
 /** The HTTP application. It answers every request with JSON, or a problem of the table. */
 export function createApp(parts: AppParts): Express {
-  const { service, metrics, settings, log, isStopping } = parts;
+  const { service, metrics, settings, isStopping } = parts;
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   // Names with texts, nothing nested: the contract turns them into what the API's document says.
   app.set('query parser', 'simple');
-  app.use(requestContext(metrics, isStopping));
-  app.use(
-    pinoHttp({
-      logger: log,
-      genReqId: (_request, response) => context(response as never).id,
-      autoLogging: { ignore: (request) => QUIET.has(pathOf(request.url ?? '')) },
-      // A full queue or a missed deadline is load, not a fault.
-      customLogLevel: (_request, { statusCode }) =>
-        statusCode < 500 ? 'info' : statusCode === 503 || statusCode === 504 ? 'warn' : 'error',
-      // pino-http makes up an error with a stack of its own for every 5xx; the real one is logged where it is caught.
-      customErrorObject: (_request, _response, _error, { err: _made, ...line }) => line,
-      customProps: (_request, response) => ({ ...context(response as never).seen }),
-      serializers: {
-        req: ({ id, method, url, remoteAddress }) => ({ id, method, url, remoteAddress }),
-        res: ({ statusCode }) => ({ statusCode }),
-      },
-    }),
-  );
+  app.use(requestContext(parts));
   // What only makes sense over TLS is left to the proxy that terminates it: sent over plain HTTP, it would keep a
   // browser from loading anything.
   app.use(
@@ -77,27 +60,48 @@ const pathOf = (url: string) => url.split('?', 1)[0] ?? url;
 /** Printable ASCII of a sane length: anything else could break a log line or a header, and is replaced. */
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 
-/** Gives the request its id, and measures it to its end. */
-function requestContext(metrics: Metrics, isStopping: () => boolean): RequestHandler {
+/** Gives the request its id, and at its end measures it and logs its line. */
+function requestContext({ metrics, log, isStopping }: AppParts): RequestHandler {
   return (request, response, next) => {
     const given = request.get('X-Request-Id');
     const id = given && REQUEST_ID.test(given) ? given : randomUUID();
     const started = performance.now();
-    setContext(response, { id, started, seen: {} });
+    const seen: RequestContext['seen'] = {};
+    setContext(response, { id, started, seen });
     response.set('X-Request-Id', id);
     // A client that keeps its connection would meet a closed one with its next request.
     if (isStopping()) response.set('Connection', 'close');
     metrics.inFlight.inc();
+    const { method, originalUrl: url, path } = request;
     response.once('close', () => {
       metrics.inFlight.dec();
-      const { model = NO_MODEL, precision = NO_MODEL } = context(response).seen;
+      const ms = performance.now() - started;
+      const { model = NO_MODEL, precision = NO_MODEL, code } = seen;
       // 499, as web servers write it: the client left, and no status reached anybody.
-      const status = response.writableFinished ? String(response.statusCode) : '499';
-      const route = (request.route as { path: string } | undefined)?.path;
+      const status = response.writableFinished ? response.statusCode : 499;
+      const route = (request.route as { path: unknown } | undefined)?.path;
       metrics.requestDuration.observe(
-        { route: typeof route === 'string' ? route : routeOf(request.path), model, precision, status },
-        (performance.now() - started) / 1000,
+        {
+          route: typeof route === 'string' ? route : routeOf(path),
+          model,
+          precision,
+          status: String(status),
+        },
+        ms / 1000,
       );
+      if (QUIET.has(path)) return;
+      // A full queue or a missed deadline is load, not a fault.
+      const level = status < 500 ? 'info' : status === 503 || status === 504 ? 'warn' : 'error';
+      const line = {
+        request_id: id,
+        method,
+        url,
+        status,
+        ms: Math.round(ms * 100) / 100,
+        model: seen.model,
+        code,
+      };
+      log[level](line, 'request');
     });
     next();
   };
@@ -158,6 +162,6 @@ function problems({ service, metrics, log }: AppParts): ErrorRequestHandler {
     );
     seen.code = problem?.code ?? 'client_gone';
     if (problem) metrics.rejected.inc({ reason: problem.code });
-    if (problem?.code === 'internal_error') log.error({ err: error, requestId: id }, 'a request failed');
+    if (problem?.code === 'internal_error') log.error({ request_id: id, err: error }, 'a request failed');
   };
 }

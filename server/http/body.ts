@@ -105,7 +105,10 @@ async function readForm(
 }
 
 async function collect(request: IncomingMessage, limits: ReceiveLimits): Promise<Buffer> {
-  const bytes = new Bytes(limits.maxBytes);
+  const bytes = new Bytes(
+    limits.maxBytes,
+    Number(request.headers['content-length'] ?? Number.NaN) || undefined,
+  );
   await receive(request, limits, (chunk) => {
     bytes.append(chunk); // `receive` holds to the same limit.
   });

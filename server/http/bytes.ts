@@ -1,6 +1,8 @@
 // Bytes that arrive in pieces.
 
 const FIRST_CAPACITY = 64 * 1024;
+/** A body's declared length is believed up to here: beyond that, memory is given to bytes that have come. */
+const MOST_EXPECTED = 4 * 1024 * 1024;
 
 /**
  * Collects pieces of bytes in one buffer that doubles as it fills. The pieces themselves are not kept: a body sent one
@@ -10,10 +12,15 @@ export class Bytes {
   #buffer: Buffer = Buffer.alloc(0);
   #length = 0;
   readonly #most: number;
+  readonly #first: number;
 
-  /** @param most the buffer never becomes larger than this, in bytes */
-  constructor(most: number) {
+  /**
+   * @param most the buffer never becomes larger than this, in bytes
+   * @param expected how many bytes were announced, so that they fit without growing; a hint, not a limit
+   */
+  constructor(most: number, expected = FIRST_CAPACITY) {
     this.#most = most;
+    this.#first = Math.min(expected, MOST_EXPECTED);
   }
 
   get length(): number {
@@ -28,7 +35,7 @@ export class Bytes {
     const needed = this.#length + piece.length;
     if (needed > this.#most) return false;
     if (needed > this.#buffer.length) {
-      const capacity = Math.min(this.#most, Math.max(needed, 2 * this.#buffer.length, FIRST_CAPACITY));
+      const capacity = Math.min(this.#most, Math.max(needed, 2 * this.#buffer.length, this.#first));
       const larger = Buffer.allocUnsafeSlow(capacity);
       larger.set(this.#buffer.subarray(0, this.#length));
       this.#buffer = larger;

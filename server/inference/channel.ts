@@ -1,12 +1,16 @@
 import { fork } from 'node:child_process';
+import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import type { FromWorker, ToWorker } from './protocol.ts';
+import { frame } from './frames.ts';
+import type { DetectMessage, FromWorker, LoadMessage } from './protocol.ts';
 
 /** One worker as the pool sees it, whatever runs behind it. */
 export interface Channel {
   readonly pid: number | undefined;
-  send(message: ToWorker): void;
+  load(message: LoadMessage): void;
+  /** @param bytes the photo that `message` speaks of */
+  detect(message: DetectMessage, bytes: Uint8Array): void;
   /** Ends the worker at once, whatever it is doing. */
   kill(): void;
 }
@@ -19,6 +23,9 @@ export interface ChannelEvents {
 
 export type Spawn = (events: ChannelEvents) => Channel;
 
+/** The stream on which a worker process gets its photos. */
+export const PHOTO_FD = 4;
+
 const entry = fileURLToPath(import.meta.resolve('./worker.js'));
 
 /**
@@ -27,12 +34,14 @@ const entry = fileURLToPath(import.meta.resolve('./worker.js'));
  */
 export const spawnProcess: Spawn = (events) => {
   const child = fork(entry, [], {
-    serialization: 'advanced',
     execArgv: [],
     // glibc's arenas multiply the memory of libvips' threads; two are enough for one photo at a time.
     env: { ...process.env, MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX ?? '2' },
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc', 'pipe'],
   });
+  const photos = child.stdio[PHOTO_FD] as Writable;
+  // A write to a worker that is dying fails; its exit event tells the pool all that it needs to know.
+  photos.on('error', () => {});
   let gone = false;
   const exit = (reason: string) => {
     if (!gone) events.exit(reason);
@@ -43,8 +52,12 @@ export const spawnProcess: Spawn = (events) => {
   child.on('exit', (code, signal) => exit(signal ? `signal ${signal}` : `exit code ${code}`));
   return {
     pid: child.pid,
-    // A send to a worker that is dying fails; its exit event tells the pool all that it needs to know.
-    send: (message) => void (child.connected && child.send(message, () => {})),
+    load: (message) => void (child.connected && child.send(message, () => {})),
+    detect(message, bytes) {
+      photos.cork();
+      for (const part of frame(message, bytes)) photos.write(part);
+      photos.uncork();
+    },
     kill: () => void child.kill('SIGKILL'),
   };
 };
@@ -60,7 +73,8 @@ export const spawnThread: Spawn = (events) => {
   thread.on('exit', (code) => events.exit(`exit code ${code}`));
   return {
     pid: undefined,
-    send: (message) => thread.postMessage(message),
+    load: (message) => thread.postMessage({ message }),
+    detect: (message, bytes) => thread.postMessage({ message, bytes }),
     kill: () => void thread.terminate(),
   };
 };

@@ -5,7 +5,7 @@ import type { Region } from '../image/region.ts';
 import type { ModelRecord } from '../zoo/catalog.ts';
 import { networkOf } from '../zoo/network.ts';
 import type { ModelStore } from '../zoo/store.ts';
-import type { DetectOutcome, DetectWork, FoundObject } from './protocol.ts';
+import type { DetectOptions, DetectOutcome, FoundObject, Photo } from './protocol.ts';
 import { ImageSession } from './session.ts';
 
 /** Everything between a photo's bytes and its boxes, for one model: decode, network, postprocessing. */
@@ -32,8 +32,8 @@ export class Detector {
     const detector = new Detector(record, await ImageSession.open(onnx, { threads }));
     const { width, height } = record.input;
     await detector.detect(
+      { kind: 'pixels', bytes: new Uint8Array(width * height * 3) },
       {
-        photo: { pixels: new Uint8Array(width * height * 3) },
         scoreThreshold: 0,
         iouThreshold: 0.6,
         maxDetections: 100,
@@ -64,31 +64,28 @@ export class Detector {
    * Finds objects in one photo. Boxes are pixels of the upright photo, also when only a region of it was looked at.
    * @throws ImageError where the bytes are no photo that can be used
    */
-  async detect(work: DetectWork, limits: { readonly maxPixels: number }): Promise<DetectOutcome> {
+  async detect(
+    photo: Photo,
+    options: DetectOptions,
+    limits: { readonly maxPixels: number },
+  ): Promise<DetectOutcome> {
     const started = performance.now();
     const { input } = this.record;
     const decoded =
-      'pixels' in work.photo
-        ? { pixels: work.photo.pixels, image: input, region: whole(input) }
-        : await decodeImage(
-            Buffer.from(
-              work.photo.encoded.buffer,
-              work.photo.encoded.byteOffset,
-              work.photo.encoded.byteLength,
-            ),
-            {
-              ...input,
-              maxPixels: limits.maxPixels,
-              ...(work.region && { region: work.region }),
-            },
-          );
+      photo.kind === 'pixels'
+        ? { pixels: photo.bytes, image: input, region: whole(input) }
+        : await decodeImage(Buffer.from(photo.bytes.buffer, photo.bytes.byteOffset, photo.bytes.byteLength), {
+            ...input,
+            maxPixels: limits.maxPixels,
+            ...(options.region && { region: options.region }),
+          });
     const decodedAt = performance.now();
     // Nothing is left to do between decoder and network: normalisation is inside the graph.
     const { encodings, logits } = await this.outputs(decoded.pixels);
     const inferredAt = performance.now();
     const found = detections(encodings, logits, this.#anchors, {
-      ...work,
-      classIds: work.classIds ?? this.#allClasses,
+      ...options,
+      classIds: options.classIds ?? this.#allClasses,
     });
     const { region } = decoded;
     const width = region.x_max - region.x_min;

@@ -1,13 +1,23 @@
 import type { Channel, Spawn } from './channel.ts';
 import { spawnProcess } from './channel.ts';
-import type { DetectOutcome, DetectWork, FromWorker, LoadedModel, LoadMessage } from './protocol.ts';
+import type {
+  DetectOptions,
+  DetectOutcome,
+  FromWorker,
+  LoadedModel,
+  LoadMessage,
+  Photo,
+} from './protocol.ts';
 import type { Load, QueueLimits } from './queue.ts';
 import { BoundedQueue } from './queue.ts';
 
 /** One photo for one model. */
-export interface Job extends Load {
+export interface Job {
   readonly model: string;
-  readonly work: DetectWork;
+  readonly photo: Photo;
+  readonly options: DetectOptions;
+  /** Pixels that the photo's header declares; 0 where they could not be told. */
+  readonly pixels: number;
 }
 
 export interface JobResult extends DetectOutcome {
@@ -38,7 +48,7 @@ export interface PoolOptions {
   readonly onRestart?: (reason: RestartReason, detail: string) => void;
 }
 
-interface Ticket extends Job {
+interface Ticket extends Job, Load {
   readonly submitted: number;
   readonly settle: { resolve(result: JobResult): void; reject(error: unknown): void };
   attempts: number;
@@ -131,7 +141,15 @@ export class WorkerPool {
       (job) =>
         new Promise<JobResult>((resolve, reject) => {
           const settle = { resolve, reject };
-          tickets.push({ ...job, submitted, settle, attempts: 0, queued: 0, abandoned: false });
+          tickets.push({
+            ...job,
+            bytes: job.photo.bytes.length,
+            submitted,
+            settle,
+            attempts: 0,
+            queued: 0,
+            abandoned: false,
+          });
         }),
     );
     if (!this.#queue.push(tickets)) {
@@ -184,7 +202,7 @@ export class WorkerPool {
       exit: (reason) => this.#lost(member, reason),
     });
     this.#members.add(member);
-    member.channel.send({ type: 'load', ...this.#options.load });
+    member.channel.load({ type: 'load', ...this.#options.load });
   }
 
   #receive(member: Member, message: FromWorker): void {
@@ -228,7 +246,8 @@ export class WorkerPool {
         member.channel.kill();
       }, this.#options.jobTimeoutMs);
       this.#inFlight.set(id, ticket);
-      member.channel.send({ type: 'detect', id, model: ticket.model, work: ticket.work });
+      const { model, photo, options } = ticket;
+      member.channel.detect({ type: 'detect', id, model, kind: photo.kind, options }, photo.bytes);
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Region } from '../image/region.ts';
 
-/** What passes between the server and its worker processes. Bytes travel as they are (advanced serialization). */
+/** What passes between the server and its workers. A photo's bytes travel beside the message, see frames.ts. */
 
 /** What a worker loads before it takes jobs. */
 export interface LoadMessage {
@@ -15,10 +15,13 @@ export interface LoadMessage {
 }
 
 /** The photo of a job: a file's bytes, or pixels that are the network's input already ([height, width, 3] RGB). */
-export type Photo = { readonly encoded: Uint8Array } | { readonly pixels: Uint8Array };
+export interface Photo {
+  readonly kind: 'encoded' | 'pixels';
+  readonly bytes: Uint8Array;
+}
 
-export interface DetectWork {
-  readonly photo: Photo;
+/** What to look for in a photo, and where. */
+export interface DetectOptions {
   /** Only this part is looked at, in pixels of the upright photo. */
   readonly region?: Region;
   readonly scoreThreshold: number;
@@ -33,9 +36,11 @@ export interface DetectMessage {
   readonly type: 'detect';
   readonly id: number;
   readonly model: string;
-  readonly work: DetectWork;
+  readonly kind: Photo['kind'];
+  readonly options: DetectOptions;
 }
 
+/** Messages to a worker; a `detect` is followed by the photo's bytes. */
 export type ToWorker = LoadMessage | DetectMessage;
 
 /** What became of one model that a worker was told to load. */

@@ -6,7 +6,7 @@ import { catalog, PRECISION } from '../zoo/catalog.ts';
 import { costOf } from '../zoo/network.ts';
 import type { JobResult, RestartReason } from './pool.ts';
 import { WorkerPool } from './pool.ts';
-import type { DetectWork, LoadedModel, StageTimes } from './protocol.ts';
+import type { DetectOptions, LoadedModel, StageTimes } from './protocol.ts';
 
 /** A catalogued model and what became of it in this process. */
 export interface ServedModel {
@@ -137,13 +137,13 @@ export class InferenceService {
   detect(
     model: string,
     images: readonly EncodedImage[],
-    options: Omit<DetectWork, 'photo'>,
+    options: DetectOptions,
     signal: AbortSignal,
   ): Promise<JobResult>[] {
     const jobs = images.map(({ bytes, pixels }) => ({
       model,
-      work: { ...options, photo: { encoded: bytes } },
-      bytes: bytes.length,
+      photo: { kind: 'encoded' as const, bytes },
+      options,
       pixels,
     }));
     return this.#pool.submit(jobs, signal).map(async (pending) => {

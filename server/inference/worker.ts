@@ -2,11 +2,14 @@
  * A worker process: loads the models, then decodes, infers and postprocesses one photo at a time. It holds all that
  * can crash or hang on a hostile photo (libvips, ONNX Runtime), so that the server can kill it and go on.
  */
+import { Socket } from 'node:net';
 import { parentPort } from 'node:worker_threads';
 import { recordNamed } from '../zoo/catalog.ts';
 import { ModelStore } from '../zoo/store.ts';
 import { ModelUnavailableError } from '../zoo/weights.ts';
+import { PHOTO_FD } from './channel.ts';
 import { Detector } from './detector.ts';
+import { FrameReader } from './frames.ts';
 import type { DetectMessage, FromWorker, LoadedModel, LoadMessage, ToWorker } from './protocol.ts';
 
 const detectors = new Map<string, Detector>();
@@ -15,8 +18,6 @@ let maxPixels = 0;
 // Threads run the same code where bench/ compares the two.
 const send = (message: FromWorker) =>
   parentPort ? parentPort.postMessage(message) : process.send?.(message);
-const receive = (handler: (message: ToWorker) => void) =>
-  parentPort ? parentPort.on('message', handler) : process.on('message', handler);
 
 async function loadModel(name: string, { home, threads }: LoadMessage): Promise<LoadedModel> {
   const started = performance.now();
@@ -38,11 +39,11 @@ async function load(message: LoadMessage): Promise<void> {
   send({ type: 'ready', models });
 }
 
-async function detect({ id, model, work }: DetectMessage): Promise<void> {
+async function detect({ id, model, kind, options }: DetectMessage, bytes: Uint8Array): Promise<void> {
   try {
     const detector = detectors.get(model);
     if (!detector) throw new Error(`model '${model}' is not loaded`);
-    send({ type: 'done', id, outcome: await detector.detect(work, { maxPixels }) });
+    send({ type: 'done', id, outcome: await detector.detect({ kind, bytes }, options, { maxPixels }) });
   } catch (error) {
     const { code, message } = error as { code?: unknown; message?: unknown };
     send({
@@ -54,7 +55,15 @@ async function detect({ id, model, work }: DetectMessage): Promise<void> {
   }
 }
 
-receive((message) => void (message.type === 'load' ? load(message) : detect(message)));
+if (parentPort) {
+  parentPort.on('message', ({ message, bytes }: { message: ToWorker; bytes: Uint8Array }) => {
+    void (message.type === 'load' ? load(message) : detect(message, bytes));
+  });
+} else {
+  process.on('message', (message: LoadMessage) => void load(message));
+  const frames = new FrameReader<DetectMessage>((message, bytes) => void detect(message, bytes));
+  new Socket({ fd: PHOTO_FD, readable: true, writable: false }).on('data', (chunk) => frames.push(chunk));
+}
 
 // A Ctrl-C in a terminal reaches the whole process group: the server decides when its workers end.
 process.on('SIGINT', () => {});

@@ -16,9 +16,12 @@ class FakeWorker implements Channel {
     this.events = events;
   }
 
-  send(message: Parameters<Channel['send']>[0]): void {
-    if (message.type === 'load') queueMicrotask(() => this.events.message({ type: 'ready', models: [] }));
-    else this.taken.push(message);
+  load(): void {
+    queueMicrotask(() => this.events.message({ type: 'ready', models: [] }));
+  }
+
+  detect(message: DetectMessage): void {
+    this.taken.push(message);
   }
 
   kill(): void {
@@ -63,14 +66,8 @@ async function pool(options: Partial<PoolOptions> = {}) {
 
 const job = (name: string): Job => ({
   model: name,
-  work: {
-    photo: { encoded: new Uint8Array() },
-    scoreThreshold: 0,
-    iouThreshold: 0,
-    maxDetections: 1,
-    agnosticNms: false,
-  },
-  bytes: 1,
+  photo: { kind: 'encoded', bytes: new Uint8Array(1) },
+  options: { scoreThreshold: 0, iouThreshold: 0, maxDetections: 1, agnosticNms: false },
   pixels: 1,
 });
 const settled = () => new Promise((resolve) => setImmediate(resolve));
@@ -225,7 +222,7 @@ describe('the worker pool', () => {
       load: { models: [], home: '', threads: 1, maxPixels: 1 },
       spawn: (events) => {
         queueMicrotask(() => events.exit('exit code 1'));
-        return { pid: undefined, send: () => {}, kill: () => {} };
+        return { pid: undefined, load: () => {}, detect: () => {}, kill: () => {} };
       },
       onRestart: (reason) => restarts.push(reason),
     });

@@ -63,11 +63,19 @@ request. \`errors\`, where there can be several, names each query parameter, pla
 that was wrong. \`index\` beside it is the image of a batch, counted from 0, that the problem belongs to. Every 503 carries
 \`Retry-After\` in seconds.
 
-| code | status | meaning |
-|---|---|---|
-${codes.map(([code, { status, meaning }]) => `| [\`${code}\`](#${code}) | ${status} | ${meaning} |`).join('\n')}
+${table(
+  ['code', 'status', 'meaning'],
+  codes.map(([code, { status, meaning }]) => [`[\`${code}\`](#${code})`, String(status), meaning]),
+)}
 
 ${codes.map(([code, description]) => section(code, description)).join('\n')}`;
+}
+
+/** A Markdown table with its columns aligned, as the formatter wants it. */
+function table(head, rows) {
+  const widths = head.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column].length)));
+  const line = (cells) => `| ${cells.map((cell, column) => cell.padEnd(widths[column])).join(' | ')} |`;
+  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
 }
 
 function section(code, { status, title, meaning, remedy }) {

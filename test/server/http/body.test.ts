@@ -469,6 +469,18 @@ const badParts: [string, [string[], string][], number, string, RegExp, number?][
     1,
   ],
   [
+    'an empty file at its end',
+    [
+      [[FILE], 'x'],
+      [[FILE], ''],
+    ],
+    400,
+    'no_image',
+    /image 1 of the form has no bytes/,
+    1,
+  ],
+  ['nothing but an empty file', [[[FILE], '']], 400, 'no_image', /image 0 of the form has no bytes/, 0],
+  [
     'a file in base64',
     [[[FILE, 'Content-Transfer-Encoding: base64'], 'aGk=']],
     400,
@@ -538,9 +550,11 @@ test('a form with more bytes than the limit is refused, also behind its end', as
   }
 });
 
-// The wire
+// The wire. Without what they prove, some of these tests would wait for ever.
 
-test('a body that is announced as too large is refused before any of it is read', async (t) => {
+const WIRE = { timeout: 60_000 };
+
+test('a body that is announced as too large is refused before any of it is read', WIRE, async (t) => {
   for (const [type, maxBytes] of [
     ['image/jpeg', LIMITS.maxImageBytes],
     ['application/json', LIMITS.maxRequestBytes],
@@ -557,7 +571,7 @@ test('a body that is announced as too large is refused before any of it is read'
   }
 });
 
-test('of an endless body no more is read than the limit allows', async (t) => {
+test('of an endless body no more is read than the limit allows', WIRE, async (t) => {
   const { port, next } = await serveImages(t, LIMITS, { bytes: 100_000, time: 5000 });
   const socket = await dial(t, port);
   socket.on('error', () => {}); // It is cut off in the end.
@@ -575,20 +589,24 @@ test('of an endless body no more is read than the limit allows', async (t) => {
   if (!socket.closed) await new Promise((resolve) => socket.on('close', resolve));
 });
 
-test('a client that goes away in the middle is noticed at once and leaves nothing behind', async (t) => {
-  for (const type of ['image/jpeg', 'application/json', 'multipart/form-data; boundary=XX']) {
-    const { server, port, next } = await serveImages(t, LIMITS);
-    const socket = await dial(t, port);
-    const arrived = once(server, 'request');
-    const head = `POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\nContent-Length: 90000\r\n\r\n`;
-    socket.write(`${head}--XX\r\n${FILE}\r\n\r\nhalf`);
-    await arrived;
-    socket.destroy();
-    const outcome = await next();
-    assert.ok(outcome.error instanceof ClientGone, `${type}: ${outcome.error}`);
-    assert.equal(outcome.listeners[1], outcome.listeners[0]);
-  }
-});
+test(
+  'a client that goes away in the middle is noticed at once and leaves nothing behind',
+  WIRE,
+  async (t) => {
+    for (const type of ['image/jpeg', 'application/json', 'multipart/form-data; boundary=XX']) {
+      const { server, port, next } = await serveImages(t, LIMITS);
+      const socket = await dial(t, port);
+      const arrived = once(server, 'request');
+      const head = `POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\nContent-Length: 90000\r\n\r\n`;
+      socket.write(`${head}--XX\r\n${FILE}\r\n\r\nhalf`);
+      await arrived;
+      socket.destroy();
+      const outcome = await next();
+      assert.ok(outcome.error instanceof ClientGone, `${type}: ${outcome.error}`);
+      assert.equal(outcome.listeners[1], outcome.listeners[0]);
+    }
+  },
+);
 
 test('no listener stays on the request, whether its images were read or refused', async (t) => {
   const { url, next } = await serveImages(t, LIMITS);
@@ -609,7 +627,7 @@ test('no listener stays on the request, whether its images were read or refused'
   }
 });
 
-test('a body that does not arrive in time is refused', async (t) => {
+test('a body that does not arrive in time is refused', WIRE, async (t) => {
   const { port } = await serveImages(t, { ...LIMITS, timeoutMs: 50 }, { bytes: 100_000, time: 50 });
   const socket = await dial(t, port);
   socket.write('POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf');

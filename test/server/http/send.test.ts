@@ -8,6 +8,8 @@ import { type DrainLimits, sendProblem } from '../../../server/http/send.ts';
 import { dial, listen, parseResponse, readAll, readResponse } from './serve.ts';
 
 const MIB = 1024 * 1024;
+// Without what they prove, some of these tests would wait for ever.
+const WIRE = { timeout: 60_000 };
 
 /** A server that refuses every request at once, without a look at its body. */
 async function refuseAll(t: TestContext, error: unknown, drain?: DrainLimits): Promise<number> {
@@ -81,8 +83,16 @@ test('the answer is there before the body is', async (t) => {
   }
 });
 
-test('a client that never stops sending is answered and then cut off', async (t) => {
-  const port = await refuseAll(t, TOO_LARGE, { bytes: MIB, time: 60_000 });
+test('a client that never stops sending is answered and then cut off', WIRE, async (t) => {
+  let onCut: (bytesRead: number) => void = () => {};
+  const cut = new Promise<number>((resolve) => {
+    onCut = resolve;
+  });
+  const { port } = await listen(t, (request, response) => {
+    const { socket } = request;
+    socket.on('close', () => onCut(socket.bytesRead));
+    sendProblem(request, response, TOO_LARGE, { bytes: MIB, time: 600_000 });
+  });
   const socket = await dial(t, port);
   let received = '';
   socket.on('data', (chunk) => {
@@ -98,15 +108,21 @@ test('a client that never stops sending is answered and then cut off', async (t)
   send();
   await closed;
   assert.equal(parseResponse(received).status, 413);
+  const bytesRead = await cut;
+  assert.ok(bytesRead > MIB && bytesRead < LENGTH, `${bytesRead} bytes`);
 });
 
 for (const line of ['Content-Length: 1000', 'Transfer-Encoding: chunked']) {
-  test(`a client that stops sending without an end (${line}) is answered and then cut off`, async (t) => {
-    const port = await refuseAll(t, TOO_LARGE, { bytes: MIB, time: 50 });
-    const socket = await dial(t, port);
-    socket.write(head(line));
-    assert.equal(parseResponse(await readAll(socket)).status, 413);
-  });
+  test(
+    `a client that stops sending without an end (${line}) is answered and then cut off`,
+    WIRE,
+    async (t) => {
+      const port = await refuseAll(t, TOO_LARGE, { bytes: MIB, time: 50 });
+      const socket = await dial(t, port);
+      socket.write(head(line));
+      assert.equal(parseResponse(await readAll(socket)).status, 413);
+    },
+  );
 }
 
 test('requests without a body keep their connection', async (t) => {

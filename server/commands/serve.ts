@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
 import { pino } from 'pino';
 import { startServer } from '../server.ts';
@@ -23,6 +24,9 @@ export function serveCommand(): Command {
 }
 
 async function serve(flags: Record<string, string>): Promise<void> {
+  // As for the workers (see inference/channel.ts): request bodies make V8 mark a small heap again and again. Measured with
+  // 16 clients, the server process takes 2.9 instead of 3.4 ms of CPU a photo.
+  setFlagsFromString('--no-incremental-marking');
   const settings = readSettings(flags, process.env);
   // Lines are gathered and written a few at a time; pino itself writes what is left when the process ends.
   const lines = pino.destination({ sync: false, minLength: LOG_BUFFER_BYTES, periodicFlush: LOG_FLUSH_MS });

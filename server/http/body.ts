@@ -129,8 +129,10 @@ function refuseEncoding(request: IncomingMessage): void {
 
 /** The Content-Type; null where there is none that makes sense, since then it is not even a hint. */
 function mediaType(request: IncomingMessage): MIMEType | null {
+  const type = request.headers['content-type'];
+  if (!type) return null;
   try {
-    return new MIMEType(request.headers['content-type'] ?? '');
+    return new MIMEType(type);
   } catch {
     return null;
   }

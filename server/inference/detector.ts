@@ -44,7 +44,7 @@ export class Detector {
     return detector;
   }
 
-  /** The network's raw outputs for pixels [height, width, 3] of its input size. */
+  /** The network's raw outputs for pixels [height, width, 3] of its input size; valid until the next call. */
   async outputs(pixels: Uint8Array): Promise<{ encodings: Float32Array; logits: Float32Array }> {
     const { width, height } = this.record.input;
     if (pixels.length !== width * height * 3) {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import envPaths from 'env-paths';
 import { usableCpus } from './inference/cpus.ts';
+import { catalog, recordNamed } from './zoo/catalog.ts';
 
 /** A setting that cannot be used. The message is a sentence for the person who started the server. */
 export class SettingError extends Error {
@@ -70,12 +71,12 @@ export const SETTINGS = {
     value: 'NAMES',
     default: [] as readonly string[],
     defaultText: 'every model of the catalog that is there',
-    range: 'model names, separated by commas',
+    range: `names of models, separated by commas, of ${catalog.map(({ name }) => name).join(', ')}`,
     effect:
       'Models to load. The first is used where a request names none. One that is named here and cannot be loaded stops the start.',
     parse: (text) => {
       const names = text.split(',').map((name) => name.trim());
-      return names.every(Boolean) ? names : undefined;
+      return names.every((name) => recordNamed(name)) ? names : undefined;
     },
   } satisfies Setting<readonly string[]>,
   workers: wholeNumber(
@@ -172,6 +173,17 @@ export type Settings = {
   readonly [Name in keyof typeof SETTINGS]: (typeof SETTINGS)[Name]['default'];
 };
 
+/**
+ * What Kubernetes puts into a pod's environment for a service called thinlens: not meant for us, though one of them
+ * (THINLENS_PORT=tcp://10.0.0.1:80) has the name of a setting.
+ */
+function isServiceLink(name: string, text: string): boolean {
+  return (
+    /^THINLENS_(SERVICE_(HOST|PORT)|PORT_\d+_)/.test(name) ||
+    (name === 'THINLENS_PORT' && text.includes('://'))
+  );
+}
+
 /** The environment variable of a flag. */
 export function environmentName(flag: string): string {
   return `THINLENS_${flag.toUpperCase().replaceAll('-', '_')}`;
@@ -187,7 +199,13 @@ export function readSettings(
   environment: Readonly<Record<string, string | undefined>>,
 ): Settings {
   const known = new Set(Object.values(SETTINGS).map(({ flag }) => environmentName(flag)));
-  const stray = Object.keys(environment).find((name) => name.startsWith('THINLENS_') && !known.has(name));
+  const ours = new Map(
+    Object.entries(environment).filter(
+      (entry): entry is [string, string] =>
+        entry[0].startsWith('THINLENS_') && entry[1] !== undefined && !isServiceLink(entry[0], entry[1]),
+    ),
+  );
+  const stray = [...ours.keys()].find((name) => !known.has(name));
   if (stray) {
     throw new SettingError(
       `${stray} is not a setting of thinlens; known are ${[...known].sort().join(', ')}`,
@@ -196,10 +214,10 @@ export function readSettings(
   const entries = Object.entries(SETTINGS).map(([name, setting]): [string, unknown] => {
     const variable = environmentName(setting.flag);
     const [source, text] =
-      flags[name] !== undefined ? [`--${setting.flag}`, flags[name]] : [variable, environment[variable]];
+      flags[name] !== undefined ? [`--${setting.flag}`, flags[name]] : [variable, ours.get(variable)];
     if (text === undefined) return [name, setting.default];
     const value = setting.parse(text);
-    if (value === undefined) throw new SettingError(`${source} is '${text}', but must be a ${setting.range}`);
+    if (value === undefined) throw new SettingError(`${source} is '${text}', but must be: ${setting.range}`);
     return [name, value];
   });
   return Object.fromEntries(entries) as Settings;

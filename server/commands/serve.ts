@@ -2,7 +2,8 @@ import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
 import { pino } from 'pino';
 import { startServer } from '../server.ts';
-import { environmentName, readSettings, SETTINGS } from '../settings.ts';
+import type { Settings } from '../settings.ts';
+import { environmentName, readSettings, SETTINGS, SettingError } from '../settings.ts';
 
 const LOG_BUFFER_BYTES = 4096;
 const LOG_FLUSH_MS = 200;
@@ -31,7 +32,9 @@ async function serve(flags: Record<string, string>): Promise<void> {
   // Lines are gathered and written a few at a time; pino itself writes what is left when the process ends.
   const lines = pino.destination({ sync: false, minLength: LOG_BUFFER_BYTES, periodicFlush: LOG_FLUSH_MS });
   const log = pino({ level: settings.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, lines);
-  const server = await startServer(settings, log);
+  const server = await startServer(settings, log).catch((error: NodeJS.ErrnoException) => {
+    throw error.code ? new SettingError(listenProblem(error, settings)) : error;
+  });
   log.info(
     { url: server.url, workers: settings.workers, threads: settings.threads },
     'listening; loading models',
@@ -63,4 +66,15 @@ async function serve(flags: Record<string, string>): Promise<void> {
     else log.warn({ model: record.name, ...loaded }, 'model not available');
   }
   log.info({ url: server.url }, 'ready');
+}
+
+/** Why the address cannot be listened on, for the person who chose it. */
+function listenProblem({ code, message }: NodeJS.ErrnoException, { host, port }: Settings): string {
+  if (code === 'EADDRINUSE')
+    return `port ${port} of ${host} is taken by another program: choose another with --port`;
+  if (code === 'EACCES')
+    return `port ${port} needs more rights than this user has: choose one from 1024 with --port`;
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return `this machine has no address ${host}: see --host`;
+  return message;
 }

@@ -33,6 +33,7 @@ export function detectRoute(service: InferenceService, metrics: Metrics, setting
     const classIds = query.classes && classIdsOf(served, query.classes);
 
     const body = await readImages(request, { ...settings, timeoutMs: settings.requestTimeoutMs });
+    const received = performance.now();
     const images = body.images.map((bytes, index) => admit(bytes, settings, body.batch ? index : undefined));
     const results = await settle(
       service.detect(
@@ -51,7 +52,7 @@ export function detectRoute(service: InferenceService, metrics: Metrics, setting
       body.batch,
     );
 
-    const answers = results.map((result) => detectResponse(served, result, performance.now() - started));
+    const answers = results.map((result) => detectResponse(served, result, performance.now() - received));
     metrics.requestMadds.observe({ model: record.name }, served.madds * images.length);
     const encodeStarted = performance.now();
     const json = JSON.stringify(body.batch ? { results: answers } : answers[0]);

@@ -12,6 +12,11 @@ import type { Settings } from './settings.ts';
 /** How long idle connections stay open after the listener closed: a request may be on its way on one of them. */
 const LINGER_MS = 1000;
 const POLL_MS = 20;
+/**
+ * How much later than the server itself Node gives up a request that does not arrive. The server answers such a request and
+ * lets what still comes of it pass; Node would cut the connection, and the answer might be lost with it.
+ */
+const ARRIVAL_GRACE_MS = 15_000;
 
 /** A running server. */
 export interface RunningServer {
@@ -36,7 +41,7 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
   const app = createApp({ service, metrics, settings, log, isStopping: () => stopping !== undefined });
   const server = createServer(
     {
-      requestTimeout: settings.requestTimeoutMs,
+      requestTimeout: settings.requestTimeoutMs + ARRIVAL_GRACE_MS,
       headersTimeout: settings.requestTimeoutMs,
       connectionsCheckingInterval: Math.min(1000, settings.requestTimeoutMs),
     },

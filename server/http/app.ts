@@ -12,6 +12,7 @@ import type { RequestContext } from './context.ts';
 import { context, setContext } from './context.ts';
 import { allOperations } from './document.ts';
 import { HttpProblem } from './problem.ts';
+import { quote } from './query.ts';
 import { detectRoute } from './routes/detect.ts';
 import { modelRoutes } from './routes/models.ts';
 import { operationRoutes } from './routes/operation.ts';
@@ -47,6 +48,7 @@ export function createApp(parts: AppParts): Express {
     }),
   );
   app.use(acceptsJson);
+  app.use(noOptions);
   app.post('/v1/detect', detectRoute(service, metrics, settings));
   app.use(modelRoutes(service));
   app.use(operationRoutes(service, metrics, isStopping));
@@ -54,8 +56,6 @@ export function createApp(parts: AppParts): Express {
   app.use(problems(parts));
   return app;
 }
-
-const pathOf = (url: string) => url.split('?', 1)[0] ?? url;
 
 /** Printable ASCII of a sane length: anything else could break a log line or a header, and is replaced. */
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
@@ -110,18 +110,23 @@ function requestContext({ metrics, log, isStopping }: AppParts): RequestHandler 
 /** Route label of a request that no route with a single path took. */
 const routeOf = (path: string) => (path === '/readyz' || path === '/healthz' ? path : 'none');
 
+/** Outside of /v1/, who asks is a probe or a scraper: it takes what comes, and a 406 would only make it look ill. */
 const acceptsJson: RequestHandler = (request, _response, next) => {
-  if (pathOf(request.url) === '/metrics' || request.accepts('application/json')) return next();
+  if (!request.path.startsWith('/v1/') || request.accepts('application/json')) return next();
   throw new HttpProblem(
     'not_acceptable',
-    `this operation answers application/json, and Accept is '${request.get('Accept')}'`,
+    `this operation answers application/json, and Accept is ${quote(request.get('Accept') ?? '')}`,
   );
 };
+
+/** Express answers OPTIONS by itself, with text and for some routes only; here it is a method like any other. */
+const noOptions: RequestHandler = (request, response, next) =>
+  request.method === 'OPTIONS' ? notFound(request, response, next) : next();
 
 const notFound: RequestHandler = (request) => {
   const methods = allOperations()
     .filter(({ path }) => matches(path, request.path))
-    .map(({ method }) => method);
+    .flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
   if (methods.length > 0) {
     throw new HttpProblem(
       'method_not_allowed',

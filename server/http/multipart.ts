@@ -15,6 +15,9 @@ const LONGEST_BOUNDARY = 70;
 // What clients send is two or three short lines.
 const MOST_HEADER_PAIRS = 16;
 const MOST_HEADER_BYTES = 8 * 1024;
+// The parser's own back-pressure is switched off by a buffer that no chunk fills: parts are emptied as they come, and a
+// form whose last part fills the buffer would never be told done with (Dicer 3.2 drops the callback of that write).
+const PART_BUFFER_BYTES = 2 ** 30;
 
 /** Limits of a form. */
 export interface FormLimits {
@@ -49,7 +52,12 @@ export class ImageForm {
       );
     }
     this.#limits = limits;
-    const config = { boundary, maxHeaderPairs: MOST_HEADER_PAIRS, maxHeaderSize: MOST_HEADER_BYTES };
+    const config = {
+      boundary,
+      maxHeaderPairs: MOST_HEADER_PAIRS,
+      maxHeaderSize: MOST_HEADER_BYTES,
+      partHwm: PART_BUFFER_BYTES,
+    };
     this.#dicer = new Dicer(config);
     this.#dicer.on('part', (part) => this.#onPart(part));
     this.#dicer.on('error', () => {

@@ -24,8 +24,8 @@ export class BoundedQueue<T extends Load> {
   }
 
   /**
-   * Adds all of `items`, or none where they do not fit: a batch is never half accepted. An item that alone is larger
-   * than a limit still fits an empty queue; whether it may be that large is decided elsewhere.
+   * Adds all of `items`, or none where they do not fit: a batch is never half accepted. Whatever comes at once fits an
+   * empty queue, since waiting would not make it smaller; how large it may be is decided elsewhere.
    * @returns whether they were taken
    */
   push(items: readonly T[]): boolean {
@@ -34,7 +34,7 @@ export class BoundedQueue<T extends Load> {
     const { limits } = this;
     const fits =
       this.size + items.length <= limits.images && bytes <= limits.bytes && pixels <= limits.pixels;
-    if (!fits && !(this.size === 0 && items.length === 1)) return false;
+    if (!fits && this.size > 0) return false;
     this.#items.push(...items);
     this.#bytes = bytes;
     this.#pixels = pixels;

@@ -8,7 +8,7 @@ const round = (value: number, digits: number) => Math.round(value * 10 ** digits
 /**
  * What the API and the command line say of one photo. Scores keep five digits, boxes hundredths of a pixel, times
  * hundredths of a millisecond: more would be noise.
- * @param total milliseconds that the whole request took so far
+ * @param total milliseconds since the photo, or the whole request, was there
  */
 export function detectResponse(
   { record, madds }: { readonly record: ModelRecord; readonly madds: number },

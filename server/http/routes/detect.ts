@@ -10,6 +10,10 @@ import { readImages } from '../body.ts';
 import { context } from '../context.ts';
 import { validateQuery } from '../contract.ts';
 import { ClientGone, HttpProblem } from '../problem.ts';
+import { quote } from '../query.ts';
+
+/** No more unknown classes than this are named in one problem. */
+const MOST_NAMED = 10;
 
 /** POST /v1/detect: images in, boxes out. */
 export function detectRoute(service: InferenceService, metrics: Metrics, settings: Settings): RequestHandler {
@@ -29,6 +33,7 @@ export function detectRoute(service: InferenceService, metrics: Metrics, setting
     const classIds = query.classes && classIdsOf(served, query.classes);
 
     const body = await readImages(request, { ...settings, timeoutMs: settings.requestTimeoutMs });
+    const received = performance.now();
     const images = body.images.map((bytes, index) => admit(bytes, settings, body.batch ? index : undefined));
     const results = await settle(
       service.detect(
@@ -47,7 +52,7 @@ export function detectRoute(service: InferenceService, metrics: Metrics, setting
       body.batch,
     );
 
-    const answers = results.map((result) => detectResponse(served, result, performance.now() - started));
+    const answers = results.map((result) => detectResponse(served, result, performance.now() - received));
     metrics.requestMadds.observe({ model: record.name }, served.madds * images.length);
     const encodeStarted = performance.now();
     const json = JSON.stringify(body.batch ? { results: answers } : answers[0]);
@@ -64,7 +69,7 @@ function modelFor(service: InferenceService, name: string): ServedModel {
   const served = service.model(name);
   if (!served) {
     const known = service.models.map(({ record }) => record.name).join(', ');
-    throw new HttpProblem('unknown_model', `there is no model '${name}': the models are ${known}`);
+    throw new HttpProblem('unknown_model', `there is no model ${quote(name)}: the models are ${known}`);
   }
   if (served.loaded.state !== 'ready') {
     const why = 'reason' in served.loaded ? `cannot run: ${served.loaded.reason}` : 'is loading';
@@ -83,7 +88,7 @@ function classIdsOf({ record }: ServedModel, wanted: readonly string[]): number[
   );
   const unknown = wanted.filter((text) => !ids.has(text));
   if (unknown.length > 0) {
-    const detail = `classes has ${unknown.map((text) => `'${text}'`).join(', ')}, which ${record.name} does not know: GET /v1/models/${record.name} lists its labels and ids`;
+    const detail = `classes has ${unknown.slice(0, MOST_NAMED).map(quote).join(', ')}, which ${record.name} does not know: GET /v1/models/${record.name} lists its labels and ids`;
     throw new HttpProblem('invalid_parameter', detail, { errors: [{ parameter: 'classes', detail }] });
   }
   return [...new Set(wanted.map((text) => ids.get(text) as number))].sort((a, b) => a - b);

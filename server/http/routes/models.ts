@@ -4,6 +4,7 @@ import type { InferenceService } from '../../inference/service.ts';
 import { describeModel } from '../../inference/service.ts';
 import { validateQuery } from '../contract.ts';
 import { HttpProblem } from '../problem.ts';
+import { quote } from '../query.ts';
 
 /** GET /v1/models and GET /v1/models/{model}. */
 export function modelRoutes(service: InferenceService): Router {
@@ -20,7 +21,7 @@ export function modelRoutes(service: InferenceService): Router {
       const known = service.models.map(({ record }) => record.name).join(', ');
       throw new HttpProblem(
         'unknown_model',
-        `there is no model '${request.params.model}': the models are ${known}`,
+        `there is no model ${quote(request.params.model)}: the models are ${known}`,
       );
     }
     response.json(describeModel(served, true));

@@ -44,10 +44,10 @@ function candidates(logits: Float32Array, columns: number, options: DetectionOpt
   for (const classId of classIds) wanted[classId] = 1;
   const found: number[] = [];
   // Nearly every logit fails here, so that this loop does little else than read them in order.
-  for (let position = 0, column = 0; position < logits.length; position++) {
+  for (let position = 0; position < logits.length; position++) {
     const logit = logits[position] as number;
-    if (logit >= lowest && wanted[column] === 1 && sigmoid(logit) >= scoreThreshold) found.push(position);
-    if (++column === columns) column = 0;
+    if (!(logit >= lowest)) continue;
+    if (wanted[position % columns] === 1 && sigmoid(logit) >= scoreThreshold) found.push(position);
   }
   if (found.length <= MAX_CANDIDATES) return found;
   const values = Float32Array.from(found, (position) => logits[position] as number).sort();

@@ -4,7 +4,13 @@ import { test } from 'node:test';
 import { ImageForm } from '../../../server/http/multipart.ts';
 import { digest, type Receipt, serveImages } from './serve.ts';
 
-const LIMITS = { maxImageBytes: 2 ** 20, maxRequestBytes: 2 ** 22, maxBatch: 4, timeoutMs: 5000, options: [] };
+const LIMITS = {
+  maxImageBytes: 2 ** 20,
+  maxRequestBytes: 2 ** 22,
+  maxBatch: 4,
+  timeoutMs: 5000,
+  options: [],
+};
 const KIB = 1024;
 const bytes = (length: number) => Buffer.alloc(length, 'photo');
 

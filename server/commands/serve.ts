@@ -1,7 +1,9 @@
 import { Command } from 'commander';
 import { pino } from 'pino';
 import { startServer } from '../server.ts';
-import { environmentName, readSettings, SETTINGS } from '../settings.ts';
+import type { Settings } from '../settings.ts';
+import { environmentName, readSettings, SETTINGS, SettingError } from '../settings.ts';
+import { catalog, recordNamed } from '../zoo/catalog.ts';
 
 const LOG_BUFFER_BYTES = 4096;
 const LOG_FLUSH_MS = 200;
@@ -24,10 +26,13 @@ export function serveCommand(): Command {
 
 async function serve(flags: Record<string, string>): Promise<void> {
   const settings = readSettings(flags, process.env);
+  checkModels(settings);
   // Lines are gathered and written a few at a time; pino itself writes what is left when the process ends.
   const lines = pino.destination({ sync: false, minLength: LOG_BUFFER_BYTES, periodicFlush: LOG_FLUSH_MS });
   const log = pino({ level: settings.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, lines);
-  const server = await startServer(settings, log);
+  const server = await startServer(settings, log).catch((error) => {
+    throw cannotListen(error, settings);
+  });
   log.info(
     { url: server.url, workers: settings.workers, threads: settings.threads },
     'listening; loading models',
@@ -51,7 +56,9 @@ async function serve(flags: Record<string, string>): Promise<void> {
     await server.ready;
   } catch (error) {
     if (signals > 0) return;
-    log.fatal({ err: error }, 'the models could not be loaded');
+    const { message } = error as Error;
+    log.fatal({ reason: message }, 'the models could not be loaded');
+    console.error(`thinlens: ${message}`);
     process.exit(1);
   }
   for (const { record, loaded } of server.service.models) {
@@ -59,4 +66,23 @@ async function serve(flags: Record<string, string>): Promise<void> {
     else log.warn({ model: record.name, ...loaded }, 'model not available');
   }
   log.info({ url: server.url }, 'ready');
+}
+
+function checkModels({ models }: Settings): void {
+  const stranger = models.find((name) => !recordNamed(name));
+  if (stranger === undefined) return;
+  const known = catalog.map(({ name }) => name).join(', ');
+  throw new SettingError(`--models names '${stranger}', which there is not: the models are ${known}`);
+}
+
+const LISTEN_ADVICE: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the port is in use; --port takes another one, and 0 any that is free',
+  EACCES: 'this user may not; --port takes another one',
+  EADDRNOTAVAIL: 'this machine does not have that address; --host takes another one',
+  ENOTFOUND: 'no such host is known; --host takes another one',
+};
+
+function cannotListen(error: NodeJS.ErrnoException, { host, port }: Settings): Error {
+  const why = LISTEN_ADVICE[error.code ?? ''] ?? error.message;
+  return new SettingError(`cannot listen on ${host}:${port}: ${why}`);
 }

@@ -70,7 +70,7 @@ async function throughput(pool: WorkerPool, workers: number): Promise<number> {
 
 async function measurePools() {
   const queue = { images: 1000, bytes: 1e12, pixels: 1e12 };
-  const loadMessage = { models: [record?.name ?? ''], home, threads: 1, maxPixels: 50e6 };
+  const loadMessage = { models: [record?.name ?? ''], home, threads: 1, limits: { maxPixels: 50e6 } };
   const variants = [
     { name: 'process x1', workers: 1, spawn: spawnProcess },
     { name: 'process x2', workers: 2, spawn: spawnProcess },
@@ -111,7 +111,7 @@ async function measureServer() {
   const clientTask = { url, files, clients: CLIENTS, seconds, pauseMs: 0 };
   // What JavaScript runs is compiled while it runs: the first seconds are not what a server does all day.
   await load({ ...clientTask, seconds: WARM_UP_SECONDS });
-  await Promise.all(bare.map((child) => runBare(child, { ...bareTask, seconds: 1 })));
+  await Promise.all(bare.map((child) => runBare(child, { ...bareTask, seconds: WARM_UP_SECONDS })));
 
   const perCpuSecond = { server: [] as number[], bare: [] as number[] };
   const perSecond = { server: [] as number[], bare: [] as number[] };

@@ -15,15 +15,20 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   eval: async () => (await import('./commands/eval.ts')).evalCommand(),
 };
 
+const HINT = '(--help lists what there is)';
 const program = new Command('thinlens')
   .description('Object detection server for mobile-class networks.')
   .version(version)
-  .showHelpAfterError('(--help lists what there is)');
+  .showHelpAfterError(HINT);
 
 try {
-  const wanted = commands[process.argv[2] ?? ''];
-  const load = wanted ? [wanted] : Object.values(commands);
-  for (const command of load) program.addCommand(await command());
+  const name = process.argv[2] ?? '';
+  const wanted = Object.hasOwn(commands, name) && commands[name];
+  for (const load of wanted ? [wanted] : Object.values(commands)) {
+    const command = await load();
+    for (const each of [command, ...command.commands]) each.showHelpAfterError(HINT);
+    program.addCommand(command);
+  }
   await program.parseAsync();
 } catch (error) {
   // What a person can mend is one sentence; a stack is for faults of ours.

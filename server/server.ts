@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { Server as NetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -47,6 +47,11 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     },
     app,
   );
+  const connections = new Set<Socket>();
+  server.on('connection', (socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(settings.port, settings.host, () => {
@@ -60,7 +65,7 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
 
   const stop = async () => {
     await sleep(settings.drainDelayMs);
-    await closeServer(server, settings.shutdownTimeoutMs);
+    await closeServer(server, connections, settings.shutdownTimeoutMs);
     service.close();
   };
   return {
@@ -76,9 +81,14 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
 
 /**
  * Takes no new connections, lets the requests on the old ones finish, and ends idle connections a little later. Node's
- * own `close` ends those at once, and with them a request that was just being sent.
+ * own `close` ends those at once, and with them a request that was just being sent. A connection that never carried a
+ * byte, as browsers open ahead of need, is idle too, though not to Node.
  */
-async function closeServer(server: Server, timeoutMs: number): Promise<void> {
+async function closeServer(
+  server: Server,
+  connections: ReadonlySet<Socket>,
+  timeoutMs: number,
+): Promise<void> {
   const started = performance.now();
   const closed = new Promise<void>((resolve) => {
     NetServer.prototype.close.call(server, () => resolve());
@@ -90,7 +100,10 @@ async function closeServer(server: Server, timeoutMs: number): Promise<void> {
   while (!done) {
     const elapsed = performance.now() - started;
     if (elapsed > timeoutMs) server.closeAllConnections();
-    else if (elapsed > Math.min(LINGER_MS, timeoutMs)) server.closeIdleConnections();
+    else if (elapsed > LINGER_MS) {
+      server.closeIdleConnections();
+      for (const connection of connections) if (connection.bytesRead === 0) connection.destroy();
+    }
     await Promise.race([closed, sleep(POLL_MS)]);
   }
 }

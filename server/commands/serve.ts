@@ -25,15 +25,14 @@ export function serveCommand(): Command {
 }
 
 async function serve(flags: Record<string, string>): Promise<void> {
-  // As for the workers (see inference/channel.ts): request bodies make V8 mark a small heap again and again. Measured with
-  // 16 clients, the server process takes 2.9 instead of 3.4 ms of CPU a photo.
+  // As for the workers (see inference/channel.ts): request bodies make V8 mark a small heap again and again.
   setFlagsFromString('--no-incremental-marking');
   const settings = readSettings(flags, process.env);
   // Lines are gathered and written a few at a time; pino itself writes what is left when the process ends.
   const lines = pino.destination({ sync: false, minLength: LOG_BUFFER_BYTES, periodicFlush: LOG_FLUSH_MS });
   const log = pino({ level: settings.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, lines);
-  const server = await startServer(settings, log).catch((error: NodeJS.ErrnoException) => {
-    throw error.code ? new SettingError(listenProblem(error, settings)) : error;
+  const server = await startServer(settings, log).catch((error) => {
+    throw cannotListen(error, settings);
   });
   log.info(
     { url: server.url, workers: settings.workers, threads: settings.threads },
@@ -58,7 +57,9 @@ async function serve(flags: Record<string, string>): Promise<void> {
     await server.ready;
   } catch (error) {
     if (signals > 0) return;
-    log.fatal({ err: error }, 'the models could not be loaded');
+    const { message } = error as Error;
+    log.fatal({ reason: message }, 'the models could not be loaded');
+    console.error(`thinlens: ${message}`);
     process.exit(1);
   }
   for (const { record, loaded } of server.service.models) {
@@ -68,13 +69,14 @@ async function serve(flags: Record<string, string>): Promise<void> {
   log.info({ url: server.url }, 'ready');
 }
 
-/** Why the address cannot be listened on, for the person who chose it. */
-function listenProblem({ code, message }: NodeJS.ErrnoException, { host, port }: Settings): string {
-  if (code === 'EADDRINUSE')
-    return `port ${port} of ${host} is taken by another program: choose another with --port`;
-  if (code === 'EACCES')
-    return `port ${port} needs more rights than this user has: choose one from 1024 with --port`;
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
-    return `this machine has no address ${host}: see --host`;
-  return message;
+const LISTEN_ADVICE: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the port is in use; --port takes another one, and 0 any that is free',
+  EACCES: 'this user may not; --port takes another one',
+  EADDRNOTAVAIL: 'this machine does not have that address; --host takes another one',
+  ENOTFOUND: 'no such host is known; --host takes another one',
+};
+
+function cannotListen(error: NodeJS.ErrnoException, { host, port }: Settings): Error {
+  const why = LISTEN_ADVICE[error.code ?? ''] ?? error.message;
+  return new SettingError(`cannot listen on ${host}:${port}: ${why}`);
 }

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -34,27 +35,44 @@ export const PHOTO_FD = 4;
 
 const entry = fileURLToPath(import.meta.resolve('./worker.js'));
 
+/** @returns nothing where the system refuses at once, as it may for want of memory */
+function forkWorker(): ChildProcess | undefined {
+  try {
+    return fork(entry, [], {
+      execArgv: WORKER_FLAGS,
+      // glibc's arenas multiply the memory of libvips' threads; two are enough for one photo at a time.
+      env: { ...process.env, MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX ?? '2' },
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc', 'pipe'],
+    });
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * A worker in a process of its own: it can be killed while inside a native call, and a crash of its native code
  * takes nobody along.
  */
 export const spawnProcess: Spawn = (events) => {
-  const child = fork(entry, [], {
-    execArgv: WORKER_FLAGS,
-    // glibc's arenas multiply the memory of libvips' threads; two are enough for one photo at a time.
-    env: { ...process.env, MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX ?? '2' },
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc', 'pipe'],
-  });
-  const photos = child.stdio[PHOTO_FD] as Writable;
-  // A write to a worker that is dying fails; its exit event tells the pool all that it needs to know.
-  photos.on('error', () => {});
   let gone = false;
   const exit = (reason: string) => {
     if (!gone) events.exit(reason);
     gone = true;
   };
+  const child = forkWorker();
+  child?.on('error', (error) => {
+    // With a pid it is a message that could not be sent; 'exit' tells the rest.
+    if (child.pid === undefined) exit(error.message);
+  });
+  const photos = child?.stdio?.[PHOTO_FD] as Writable | undefined;
+  if (!child || !photos) {
+    // The system has no process or no files left to give; the pool tries again later.
+    setImmediate(() => exit('the process could not be started'));
+    return { pid: undefined, load() {}, detect() {}, kill() {} };
+  }
+  // A write to a worker that is dying fails; its exit event tells the pool all that it needs to know.
+  photos.on('error', () => {});
   child.on('message', (message) => events.message(message as FromWorker));
-  child.on('error', (error) => exit(error.message));
   child.on('exit', (code, signal) => exit(signal ? `signal ${signal}` : `exit code ${code}`));
   return {
     pid: child.pid,

@@ -5,7 +5,7 @@ import type { Region } from '../image/region.ts';
 import type { ModelRecord } from '../zoo/catalog.ts';
 import { networkOf } from '../zoo/network.ts';
 import type { ModelStore } from '../zoo/store.ts';
-import type { DetectOptions, DetectOutcome, FoundObject, Photo } from './protocol.ts';
+import type { DetectOptions, DetectOutcome, FoundObject, Photo, PhotoLimits } from './protocol.ts';
 import { ImageSession } from './session.ts';
 
 /** Everything between a photo's bytes and its boxes, for one model: decode, network, postprocessing. */
@@ -64,11 +64,7 @@ export class Detector {
    * Finds objects in one photo. Boxes are pixels of the upright photo, also when only a region of it was looked at.
    * @throws ImageError where the bytes are no photo that can be used
    */
-  async detect(
-    photo: Photo,
-    options: DetectOptions,
-    limits: { readonly maxPixels: number },
-  ): Promise<DetectOutcome> {
+  async detect(photo: Photo, options: DetectOptions, limits: PhotoLimits): Promise<DetectOutcome> {
     const started = performance.now();
     const { input } = this.record;
     const decoded =
@@ -76,7 +72,7 @@ export class Detector {
         ? { pixels: photo.bytes, image: input, region: whole(input) }
         : await decodeImage(Buffer.from(photo.bytes.buffer, photo.bytes.byteOffset, photo.bytes.byteLength), {
             ...input,
-            maxPixels: limits.maxPixels,
+            ...limits,
             ...(options.region && { region: options.region }),
           });
     const decodedAt = performance.now();

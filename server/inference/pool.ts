@@ -29,8 +29,9 @@ export interface JobResult extends DetectOutcome {
 export class JobError extends Error {
   override readonly name = 'JobError';
   readonly code: string;
-  constructor(code: string, message: string) {
-    super(message);
+  /** @param cause for the log: what the worker knows of its fault */
+  constructor(code: string, message: string, cause?: string) {
+    super(message, { cause });
     this.code = code;
   }
 }
@@ -58,13 +59,15 @@ interface Ticket extends Job, Load {
 }
 
 interface Member {
-  channel: Channel;
+  readonly channel: Channel;
   state: 'loading' | 'idle' | 'busy' | 'gone';
   ticket?: Ticket;
   timer?: NodeJS.Timeout;
   hung: boolean;
 }
 
+/** A worker that has not loaded its models by then never will. Compiling one takes some seconds. */
+const LOAD_TIMEOUT_MS = 120_000;
 /** A job whose worker died is tried once more, on another worker. */
 const MAX_ATTEMPTS = 2;
 const FIRST_BACKOFF_MS = 100;
@@ -80,13 +83,12 @@ export class WorkerPool {
   readonly #options: PoolOptions;
   readonly #queue: BoundedQueue<Ticket>;
   readonly #members = new Set<Member>();
-  readonly #inFlight = new Map<number, Ticket>();
   readonly #timers = new Set<NodeJS.Timeout>();
-  #nextId = 1;
   #closed = false;
   #failedStarts = 0;
   #meanJobMs = 50;
-  #models: readonly LoadedModel[] = [];
+  /** What became of each model, over all workers: where one could not load it, it is not there. */
+  readonly #models = new Map<string, LoadedModel>();
   #waiting: { resolve(models: readonly LoadedModel[]): void; reject(error: Error): void } | undefined;
 
   constructor(options: PoolOptions) {
@@ -168,18 +170,17 @@ export class WorkerPool {
   close(): void {
     this.#closed = true;
     for (const timer of this.#timers) clearTimeout(timer);
+    const stopping = () => new JobError('shutting_down', 'the server stopped before this was done');
     for (const member of this.#members) {
       clearTimeout(member.timer);
       member.state = 'gone';
       member.channel.kill();
+      member.ticket?.settle.reject(stopping());
     }
     this.#members.clear();
-    const stopping = new JobError('shutting_down', 'the server stopped before this was done');
-    for (const ticket of this.#inFlight.values()) ticket.settle.reject(stopping);
-    this.#inFlight.clear();
     for (let ticket = this.#queue.shift(); ticket; ticket = this.#queue.shift())
-      ticket.settle.reject(stopping);
-    this.#waiting?.reject(stopping);
+      ticket.settle.reject(stopping());
+    this.#waiting?.reject(stopping());
     this.#waiting = undefined;
   }
 
@@ -196,39 +197,65 @@ export class WorkerPool {
   }
 
   #spawn(): void {
-    const member: Member = { state: 'loading', hung: false } as Member;
-    member.channel = (this.#options.spawn ?? spawnProcess)({
+    // A worker's messages and its end come later than this call: the member is whole by then.
+    const channel = (this.#options.spawn ?? spawnProcess)({
       message: (message) => this.#receive(member, message),
       exit: (reason) => this.#lost(member, reason),
     });
+    const member: Member = { channel, state: 'loading', hung: false };
     this.#members.add(member);
-    member.channel.load({ type: 'load', ...this.#options.load });
+    this.#watch(member, LOAD_TIMEOUT_MS);
+    channel.load({ type: 'load', ...this.#options.load });
+  }
+
+  /** Kills the worker unless the timer is cleared in time. */
+  #watch(member: Member, ms: number): void {
+    member.timer = setTimeout(() => {
+      member.hung = true;
+      member.channel.kill();
+    }, ms);
   }
 
   #receive(member: Member, message: FromWorker): void {
     if (member.state === 'gone') return;
-    if (message.type === 'ready') {
-      member.state = 'idle';
-      this.#failedStarts = 0;
-      this.#models = message.models;
-      if (this.ready >= this.#options.workers) {
-        this.#waiting?.resolve(this.#models);
-        this.#waiting = undefined;
-      }
-    } else {
-      const { ticket } = member;
-      clearTimeout(member.timer);
-      delete member.ticket;
-      member.state = 'idle';
-      this.#inFlight.delete(message.id);
-      if (ticket) {
-        const took = performance.now() - ticket.submitted - ticket.queued;
-        this.#meanJobMs += (took - this.#meanJobMs) / SMOOTHING;
-        if (message.type === 'done') ticket.settle.resolve({ ...message.outcome, queued: ticket.queued });
-        else ticket.settle.reject(new JobError(message.code, message.message));
-      }
-    }
+    clearTimeout(member.timer);
+    if (message.type === 'ready') this.#loaded(member, message.models);
+    else this.#finished(member, message);
     this.#dispatch();
+  }
+
+  #loaded(member: Member, models: readonly LoadedModel[]): void {
+    const starting = this.#waiting !== undefined;
+    const worse = models.filter(
+      ({ name, state }) => state !== 'ready' && this.#models.get(name)?.state === 'ready',
+    );
+    if (!starting && worse.length > 0) {
+      // A replacement that cannot do what the lost worker did would fail every photo that it takes.
+      member.channel.kill();
+      return;
+    }
+    for (const model of models) {
+      if (this.#models.get(model.name)?.state !== 'ready' && this.#models.has(model.name)) continue;
+      this.#models.set(model.name, model);
+    }
+    member.state = 'idle';
+    this.#failedStarts = 0;
+    if (this.ready >= this.#options.workers) {
+      this.#waiting?.resolve([...this.#models.values()]);
+      this.#waiting = undefined;
+    }
+  }
+
+  #finished(member: Member, message: Exclude<FromWorker, { type: 'ready' }>): void {
+    const { ticket } = member;
+    delete member.ticket;
+    // A worker that was taken for hung is being killed: its answer counts, but it gets no other photo.
+    if (!member.hung) member.state = 'idle';
+    if (!ticket) return;
+    const took = performance.now() - ticket.submitted - ticket.queued;
+    this.#meanJobMs += (took - this.#meanJobMs) / SMOOTHING;
+    if (message.type === 'done') ticket.settle.resolve({ ...message.outcome, queued: ticket.queued });
+    else ticket.settle.reject(new JobError(message.code, message.message, message.stack));
   }
 
   #dispatch(): void {
@@ -236,18 +263,13 @@ export class WorkerPool {
       if (member.state !== 'idle') continue;
       const ticket = this.#queue.shift();
       if (!ticket) return;
-      const id = this.#nextId++;
       ticket.attempts += 1;
       ticket.queued = performance.now() - ticket.submitted;
       member.state = 'busy';
       member.ticket = ticket;
-      member.timer = setTimeout(() => {
-        member.hung = true;
-        member.channel.kill();
-      }, this.#options.jobTimeoutMs);
-      this.#inFlight.set(id, ticket);
+      this.#watch(member, this.#options.jobTimeoutMs);
       const { model, photo, options } = ticket;
-      member.channel.detect({ type: 'detect', id, model, kind: photo.kind, options }, photo.bytes);
+      member.channel.detect({ type: 'detect', model, kind: photo.kind, options }, photo.bytes);
     }
   }
 
@@ -257,7 +279,6 @@ export class WorkerPool {
     member.state = 'gone';
     clearTimeout(member.timer);
     this.#members.delete(member);
-    for (const [id, running] of this.#inFlight) if (running === ticket) this.#inFlight.delete(id);
     this.#options.onRestart?.(hung ? 'hang' : 'crash', detail);
     if (ticket && !ticket.abandoned) {
       if (ticket.attempts < MAX_ATTEMPTS) this.#queue.unshift(ticket);

@@ -10,8 +10,14 @@ export interface LoadMessage {
   readonly home: string;
   /** Threads an inference may use. */
   readonly threads: number;
-  /** Pixels a photo may have. */
+  readonly limits: PhotoLimits;
+}
+
+/** What a photo may cost. */
+export interface PhotoLimits {
   readonly maxPixels: number;
+  /** Whole seconds that decoding may take. */
+  readonly timeoutSeconds?: number;
 }
 
 /** The photo of a job: a file's bytes, or pixels that are the network's input already ([height, width, 3] RGB). */
@@ -34,7 +40,6 @@ export interface DetectOptions {
 
 export interface DetectMessage {
   readonly type: 'detect';
-  readonly id: number;
   readonly model: string;
   readonly kind: Photo['kind'];
   readonly options: DetectOptions;
@@ -73,5 +78,5 @@ export interface DetectOutcome {
 
 export type FromWorker =
   | { readonly type: 'ready'; readonly models: readonly LoadedModel[] }
-  | { readonly type: 'done'; readonly id: number; readonly outcome: DetectOutcome }
-  | { readonly type: 'failed'; readonly id: number; readonly code: string; readonly message: string };
+  | { readonly type: 'done'; readonly outcome: DetectOutcome }
+  | { readonly type: 'failed'; readonly code: string; readonly message: string; readonly stack?: string };

@@ -57,7 +57,11 @@ export class InferenceService {
         models: settings.models.length > 0 ? settings.models : catalog.map(({ name }) => name),
         home: settings.home,
         threads: settings.threads,
-        maxPixels: settings.maxImagePixels,
+        limits: {
+          maxPixels: settings.maxImagePixels,
+          // A photo that is slow to decode is refused before its worker is taken for hung.
+          timeoutSeconds: Math.max(1, Math.floor(settings.workerTimeoutMs / 2000)),
+        },
       },
       onRestart: (reason, detail) => {
         metrics.workerRestarts.inc({ reason });

@@ -4,16 +4,24 @@
  */
 import { Socket } from 'node:net';
 import { parentPort } from 'node:worker_threads';
+import { ImageError } from '../image/image-error.ts';
 import { recordNamed } from '../zoo/catalog.ts';
 import { ModelStore } from '../zoo/store.ts';
 import { ModelUnavailableError } from '../zoo/weights.ts';
 import { PHOTO_FD } from './channel.ts';
 import { Detector } from './detector.ts';
 import { FrameReader } from './frames.ts';
-import type { DetectMessage, FromWorker, LoadedModel, LoadMessage, ToWorker } from './protocol.ts';
+import type {
+  DetectMessage,
+  FromWorker,
+  LoadedModel,
+  LoadMessage,
+  PhotoLimits,
+  ToWorker,
+} from './protocol.ts';
 
 const detectors = new Map<string, Detector>();
-let maxPixels = 0;
+let limits: PhotoLimits = { maxPixels: 0 };
 
 // Threads run the same code where bench/ compares the two.
 const send = (message: FromWorker) =>
@@ -33,25 +41,23 @@ async function loadModel(name: string, { home, threads }: LoadMessage): Promise<
 }
 
 async function load(message: LoadMessage): Promise<void> {
-  maxPixels = message.maxPixels;
+  limits = message.limits;
   const models: LoadedModel[] = [];
   for (const name of message.models) models.push(await loadModel(name, message));
   send({ type: 'ready', models });
 }
 
-async function detect({ id, model, kind, options }: DetectMessage, bytes: Uint8Array): Promise<void> {
+async function detect({ model, kind, options }: DetectMessage, bytes: Uint8Array): Promise<void> {
   try {
     const detector = detectors.get(model);
     if (!detector) throw new Error(`model '${model}' is not loaded`);
-    send({ type: 'done', id, outcome: await detector.detect({ kind, bytes }, options, { maxPixels }) });
+    send({ type: 'done', outcome: await detector.detect({ kind, bytes }, options, limits) });
   } catch (error) {
-    const { code, message } = error as { code?: unknown; message?: unknown };
-    send({
-      type: 'failed',
-      id,
-      code: typeof code === 'string' ? code : 'internal_error',
-      message: String(message ?? error),
-    });
+    if (error instanceof ImageError) send({ type: 'failed', code: error.code, message: error.message });
+    else {
+      const { message, stack } = error instanceof Error ? error : new Error(String(error));
+      send({ type: 'failed', code: 'internal_error', message, ...(stack && { stack }) });
+    }
   }
 }
 

@@ -38,7 +38,6 @@ class FakeWorker implements Channel {
     const times = { decode: 1, preprocess: 0, inference: 1, postprocess: 1 };
     this.events.message({
       type: 'done',
-      id: this.job.id,
       outcome: { image: { width: 1, height: 1 }, objects: [], times, ...outcome },
     });
   }
@@ -51,7 +50,7 @@ async function pool(options: Partial<PoolOptions> = {}) {
     workers: 2,
     queue: { images: 3, bytes: 1000, pixels: 1000 },
     jobTimeoutMs: 10_000,
-    load: { models: [], home: '', threads: 1, maxPixels: 1 },
+    load: { models: [], home: '', threads: 1, limits: { maxPixels: 1 } },
     spawn: (events) => {
       const worker = new FakeWorker(events);
       workers.push(worker);
@@ -112,8 +111,7 @@ describe('the worker pool', () => {
   test("passes on a worker's refusal with its code, and the worker goes on", async () => {
     const { pool: made, workers } = await pool({ workers: 1 });
     const [result] = made.submit([job('a')]);
-    const { id } = worker(workers, 0).job;
-    worker(workers, 0).events.message({ type: 'failed', id, code: 'undecodable_image', message: 'broken' });
+    worker(workers, 0).events.message({ type: 'failed', code: 'undecodable_image', message: 'broken' });
     await assert.rejects(result ?? assert.fail(), code('undecodable_image'));
     const [next] = made.submit([job('b')]);
     worker(workers, 0).finish();
@@ -219,7 +217,7 @@ describe('the worker pool', () => {
       workers: 1,
       queue: { images: 1, bytes: 1, pixels: 1 },
       jobTimeoutMs: 1000,
-      load: { models: [], home: '', threads: 1, maxPixels: 1 },
+      load: { models: [], home: '', threads: 1, limits: { maxPixels: 1 } },
       spawn: (events) => {
         queueMicrotask(() => events.exit('exit code 1'));
         return { pid: undefined, load: () => {}, detect: () => {}, kill: () => {} };

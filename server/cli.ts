@@ -16,6 +16,16 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
 };
 
 const HINT = '(--help lists what there is)';
+/** Errors whose message is meant for the person at the terminal; so are the system's own (no such file, no space). */
+const MENDABLE = new Set([
+  'CommandError',
+  'SettingError',
+  'ModelUnavailableError',
+  'WeightsError',
+  'CocoFormatError',
+  'ImageError',
+]);
+
 const program = new Command('thinlens')
   .description('Object detection server for mobile-class networks.')
   .version(version)
@@ -32,8 +42,8 @@ try {
   await program.parseAsync();
 } catch (error) {
   // What a person can mend is one sentence; a stack is for faults of ours.
-  const expected =
-    error instanceof Error && (error.name !== 'Error' || 'code' in error) && !(error instanceof TypeError);
-  console.error(`thinlens: ${expected ? (error as Error).message : (error as Error).stack}`);
+  const { name, message, stack, code, syscall } = error as NodeJS.ErrnoException;
+  const expected = MENDABLE.has(name) || (code !== undefined && syscall !== undefined);
+  console.error(`thinlens: ${expected ? message : stack}`);
   process.exitCode = 1;
 }

@@ -5,6 +5,7 @@ import { Server as NetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createApp } from './http/app.ts';
+import { PROBLEMS } from './http/problem.ts';
 import { InferenceService } from './inference/service.ts';
 import { Metrics } from './observability/metrics.ts';
 import type { Settings } from './settings.ts';
@@ -34,7 +35,7 @@ export interface RunningServer {
  */
 export async function startServer(settings: Settings, log: Logger): Promise<RunningServer> {
   let stopping: Promise<void> | undefined;
-  const metrics: Metrics = new Metrics(() => service.queued);
+  const metrics: Metrics = new Metrics(() => service.queued, Object.keys(PROBLEMS));
   const service: InferenceService = new InferenceService(settings, metrics, (reason, detail) =>
     log.warn({ reason, detail }, 'a worker process was lost and is being replaced'),
   );
@@ -59,6 +60,8 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
       resolve();
     });
   });
+  // Out of files, say: the connection is lost, the server is not.
+  server.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted'));
   const { port } = server.address() as AddressInfo;
   const host = settings.host.includes(':') ? `[${settings.host}]` : settings.host;
   const url = `http://${host}:${port}`;

@@ -116,11 +116,17 @@ export const SETTINGS = {
     [1024, 2047 * MEBI],
     'Largest request body in bytes, over all photos of a batch; more is answered 413.',
   ),
+  bodyBytes: wholeNumber(
+    'body-bytes',
+    512 * MEBI,
+    [1024, 65536 * MEBI],
+    'Bytes of request bodies held at once, over all requests; beyond that 503.',
+  ),
   queueImages: wholeNumber(
     'queue-images',
     64,
     [1, 100_000],
-    'Photos that may wait for a worker; beyond that requests are answered 503.',
+    'Photos that may wait for a worker; beyond that requests are answered 503. A single batch always fits an empty queue.',
   ),
   queueBytes: wholeNumber(
     'queue-bytes',

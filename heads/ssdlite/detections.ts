@@ -39,7 +39,8 @@ const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 function candidates(logits: Float32Array, columns: number, options: DetectionOptions): number[] {
   const { scoreThreshold, classIds } = options;
   // Compared as logits, so that the sigmoid is taken of the few that pass. The last bit is left to the exact check.
-  const lowest = scoreThreshold <= 0 ? -Infinity : Math.log(scoreThreshold / (1 - scoreThreshold)) - 1e-6;
+  // From a logit of 37 on, the sigmoid is 1.
+  const lowest = Math.min(36, Math.log(scoreThreshold / (1 - scoreThreshold))) - 1e-6;
   const wanted = new Uint8Array(columns);
   for (const classId of classIds) wanted[classId] = 1;
   const found: number[] = [];
@@ -67,7 +68,7 @@ function candidates(logits: Float32Array, columns: number, options: DetectionOpt
  * @param encodings [anchors, 4]
  * @param logits [anchors, columns], column 0 the background
  * @param anchors [anchors, 4], see `ssdAnchors`
- * @throws RangeError if the three do not belong together or hold a number that is not finite.
+ * @throws RangeError if the three do not belong together. A prediction that is not a number is no detection.
  */
 export function detections(
   encodings: Float32Array,

@@ -139,7 +139,7 @@ export class GraphBuilder {
     for (const value of outputs) this.#known(value.name, 'the outputs');
     return {
       name: this.name,
-      inputs: this.#inputs,
+      inputs: this.#inputs.filter(({ name }) => needed.has(name)),
       nodes: nodes.toReversed(),
       outputs,
       values: new Map([...this.#values].filter(([name]) => needed.has(name))),

@@ -64,6 +64,8 @@ export function inferShape(node: Node, inputs: readonly Value[]): { type: DataTy
       return { type: first.type, shape: first.shape };
     }
     case 'concat': {
+      if (!(node.axis < first.shape.length)) fail(`there is no axis ${node.axis}`);
+      if (inputs.some(({ type }) => type !== first.type)) fail('needs values of one type');
       const others = (value: Value) => value.shape.filter((_, axis) => axis !== node.axis).join();
       if (inputs.some((value) => others(value) !== others(first))) fail(`only axis ${node.axis} may differ`);
       const joined = inputs.reduce((sum, value) => sum + (value.shape[node.axis] ?? 0), 0);

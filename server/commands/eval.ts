@@ -13,8 +13,7 @@ import { CommandError, DEFAULT_MODEL, numberBetween, openDetector } from './open
 
 /** As the reference evaluates: next to nothing is cut off by score, and 100 boxes a photo are kept. */
 const SCORE_THRESHOLD = 0.001;
-const IOU_THRESHOLD = 0.6;
-const MAX_DETECTIONS = 100;
+const AS_THE_REFERENCE = { iouThreshold: 0.6, maxDetections: 100, agnosticNms: false } as const;
 
 /** Names of COCO's twelve numbers as people read them. */
 const TITLES = {
@@ -108,16 +107,15 @@ async function detectAll(
   try {
     for (const { id, file_name } of instances.images) {
       const encoded = await readPhoto(options.images, file_name);
-      const { objects } = await detector.detect(
-        { kind: 'encoded', bytes: encoded },
-        {
-          scoreThreshold: options.scoreThreshold,
-          iouThreshold: IOU_THRESHOLD,
-          maxDetections: MAX_DETECTIONS,
-          agnosticNms: false,
-        },
-        { maxPixels },
-      );
+      const { objects } = await detector
+        .detect(
+          { kind: 'encoded', bytes: encoded },
+          { ...AS_THE_REFERENCE, scoreThreshold: options.scoreThreshold },
+          { maxPixels },
+        )
+        .catch((error: Error) => {
+          throw new CommandError(`${join(options.images, file_name)}: ${error.message}`);
+        });
       for (const { classId, score, box } of objects) {
         const bbox = [box.x_min, box.y_min, box.x_max - box.x_min, box.y_max - box.y_min] as const;
         detections.push({ image_id: id, category_id: classId, bbox, score });

@@ -36,6 +36,9 @@ export function createApp(parts: AppParts): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
+  // One spelling of a path, so that routes, their metrics and this file's own tests of paths agree.
+  app.enable('case sensitive routing');
+  app.enable('strict routing');
   // Names with texts, nothing nested: the contract turns them into what the API's document says.
   app.set('query parser', 'simple');
   app.use(requestContext(parts));
@@ -78,7 +81,7 @@ function requestContext({ metrics, log, isStopping }: AppParts): RequestHandler 
       const ms = performance.now() - started;
       const { model = NO_MODEL, precision = NO_MODEL, code } = seen;
       // 499, as web servers write it: the client left, and no status reached anybody.
-      const status = response.writableFinished ? response.statusCode : 499;
+      const status = response.writableFinished || seen.answered ? response.statusCode : 499;
       const route = (request.route as { path: unknown } | undefined)?.path;
       metrics.requestDuration.observe(
         {
@@ -166,6 +169,7 @@ function problems({ service, metrics, log }: AppParts): ErrorRequestHandler {
         : error,
     );
     seen.code = problem?.code ?? 'client_gone';
+    seen.answered = problem !== undefined;
     if (problem) metrics.rejected.inc({ reason: problem.code });
     if (problem?.code === 'internal_error') log.error({ request_id: id, err: error }, 'a request failed');
   };

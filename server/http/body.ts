@@ -20,6 +20,8 @@ export interface BodyLimits {
   readonly maxBatch: number;
   /** Time for the whole body to arrive, in milliseconds. */
   readonly timeoutMs?: number;
+  /** Told of every chunk before it is kept; what it throws refuses the request. */
+  readonly hold?: (bytes: number) => void;
 }
 
 /** What a request brought. */
@@ -56,7 +58,12 @@ export async function readImages(
 async function readRaw(request: IncomingMessage, limits: BodyLimits): Promise<Images> {
   const maxBytes = Math.min(limits.maxImageBytes, limits.maxRequestBytes);
   const tooLarge = `the image has more than ${maxBytes} bytes, the most that this server takes`;
-  const image = await collect(request, { maxBytes, tooLarge, timeoutMs: limits.timeoutMs });
+  const image = await collect(request, {
+    maxBytes,
+    tooLarge,
+    timeoutMs: limits.timeoutMs,
+    hold: limits.hold,
+  });
   if (image.length === 0) {
     throw new HttpProblem('no_image', "the body is empty: it should be the image's bytes, a form or JSON");
   }
@@ -115,9 +122,9 @@ async function collect(request: IncomingMessage, limits: ReceiveLimits): Promise
   return bytes.view();
 }
 
-function wholeBody({ maxRequestBytes, timeoutMs }: BodyLimits): ReceiveLimits {
+function wholeBody({ maxRequestBytes, timeoutMs, hold }: BodyLimits): ReceiveLimits {
   const tooLarge = `the body has more than ${maxRequestBytes} bytes, the most that this server takes`;
-  return { maxBytes: maxRequestBytes, tooLarge, timeoutMs };
+  return { maxBytes: maxRequestBytes, tooLarge, timeoutMs, hold };
 }
 
 function refuseEncoding(request: IncomingMessage): void {

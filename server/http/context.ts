@@ -6,7 +6,13 @@ export interface RequestContext {
   /** `performance.now()` when the request arrived. */
   readonly started: number;
   /** Filled in by the route as it finds out: labels of the metrics, fields of the log. */
-  readonly seen: { model?: string; precision?: string; code?: string };
+  readonly seen: {
+    model?: string;
+    precision?: string;
+    code?: string;
+    /** The answer was sent, though its request was cut off before its end. */
+    answered?: boolean;
+  };
 }
 
 const contexts = new WeakMap<object, RequestContext>();

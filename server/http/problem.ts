@@ -245,12 +245,14 @@ function describe(error: unknown): Description {
     const { code, message, errors, index } = error;
     return { code, detail: message, ...(errors && { errors }), ...(index !== undefined && { index }) };
   }
-  if (typeof error === 'object' && error !== null && 'code' in error && isProblemCode(error.code)) {
-    const message = 'message' in error && typeof error.message === 'string' ? error.message : '';
-    const index = 'index' in error && Number.isSafeInteger(error.index) ? (error.index as number) : undefined;
+  const failed = typeof error === 'object' && error !== null && 'code' in error ? error : undefined;
+  if (failed && isProblemCode(failed.code) && failed.code !== 'internal_error') {
+    const message = 'message' in failed && typeof failed.message === 'string' ? failed.message : '';
+    const index =
+      'index' in failed && Number.isSafeInteger(failed.index) ? (failed.index as number) : undefined;
     return {
-      code: error.code,
-      detail: message || PROBLEMS[error.code].meaning,
+      code: failed.code,
+      detail: message || PROBLEMS[failed.code].meaning,
       ...(index !== undefined && { index }),
     };
   }

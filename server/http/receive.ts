@@ -9,6 +9,8 @@ export interface ReceiveLimits {
   readonly tooLarge: string;
   /** Time for the whole body, in milliseconds; without it there is no limit here. */
   readonly timeoutMs?: number | undefined;
+  /** Told of every chunk before it is kept; what it throws refuses the request. */
+  readonly hold?: ((bytes: number) => void) | undefined;
 }
 
 /**
@@ -49,6 +51,7 @@ export function receive(
       received += chunk.length;
       if (received > limits.maxBytes) return refuse(tooLarge());
       try {
+        limits.hold?.(chunk.length);
         const taken = take(chunk);
         if (!taken) return;
         request.pause();

@@ -60,7 +60,8 @@ export function endEarly(
   }
   const chunked = request.headers['transfer-encoding'] !== undefined;
   const declared = chunked ? Number.POSITIVE_INFINITY : Number(request.headers['content-length'] ?? 0);
-  const reusable = response.shouldKeepAlive && declared <= drain.bytes;
+  const keepAlive = response.shouldKeepAlive && response.getHeader('Connection') !== 'close';
+  const reusable = keepAlive && declared <= drain.bytes;
   if (reusable) {
     response.end(body);
   } else {

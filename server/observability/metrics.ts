@@ -27,8 +27,11 @@ export class Metrics {
   readonly queueDepth;
   readonly inFlight;
 
-  /** @param queueDepth read at each scrape */
-  constructor(queueDepth: () => number) {
+  /**
+   * @param queueDepth read at each scrape
+   * @param rejections the codes that requests can be rejected with, so that each is there from the start, at 0
+   */
+  constructor(queueDepth: () => number, rejections: readonly string[]) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     // Gauges that prom-client names like counters: promtool rejects them.
@@ -37,7 +40,7 @@ export class Metrics {
     }
     this.requestDuration = new Histogram({
       name: 'thinlens_request_duration_seconds',
-      help: 'Time from the first byte of a request to the last of its answer.',
+      help: 'Time from the headers of a request to the last byte of its answer.',
       labelNames: ['route', 'model', 'precision', 'status'] as const,
       buckets: SECONDS,
       registers,
@@ -51,7 +54,7 @@ export class Metrics {
     });
     this.stageDuration = new Histogram({
       name: 'thinlens_stage_duration_seconds',
-      help: 'Time that one image spent in a stage.',
+      help: 'Time that one image spent in a stage; encode is the answer of a whole request.',
       labelNames: ['model', 'precision', 'stage'] as const,
       buckets: SECONDS,
       registers,
@@ -106,5 +109,6 @@ export class Metrics {
       },
     });
     for (const reason of ['crash', 'hang']) this.workerRestarts.inc({ reason }, 0);
+    for (const reason of rejections) this.rejected.inc({ reason }, 0);
   }
 }

@@ -8,7 +8,7 @@ import type { ModelRecord } from './catalog.ts';
 import { networkOf } from './network.ts';
 import { loadWeights } from './weights.ts';
 
-/** Raised whenever the same record and weights would compile to other bytes than before. */
+/** Raised whenever the same record, graph and weights would compile to other bytes than before. */
 const COMPILER_VERSION = 1;
 
 /** A temporary file this old was left by a process that died while writing. */
@@ -58,7 +58,11 @@ export class ModelStore {
 
   /** Where the compiled form of `record` lies, whether it exists or not. */
   pathOf(record: ModelRecord): string {
-    const key = sha256Of(Buffer.from(JSON.stringify([COMPILER_VERSION, record]))).slice(0, 16);
+    const { nodes, outputs } = foldGraph(networkOf(record).graph);
+    const key = sha256Of(Buffer.from(JSON.stringify([COMPILER_VERSION, record, nodes, outputs]))).slice(
+      0,
+      16,
+    );
     return join(this.home, 'compiled', `${record.name}-fp32-${key}.onnx`);
   }
 

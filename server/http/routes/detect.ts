@@ -7,6 +7,7 @@ import type { Metrics } from '../../observability/metrics.ts';
 import type { Settings } from '../../settings.ts';
 import { PRECISION } from '../../zoo/catalog.ts';
 import { readImages } from '../body.ts';
+import { BodyMemory } from '../body_memory.ts';
 import { context } from '../context.ts';
 import { validateQuery } from '../contract.ts';
 import { ClientGone, HttpProblem } from '../problem.ts';
@@ -17,6 +18,7 @@ const MOST_NAMED = 10;
 
 /** POST /v1/detect: images in, boxes out. */
 export function detectRoute(service: InferenceService, metrics: Metrics, settings: Settings): RequestHandler {
+  const bodies = new BodyMemory(settings.bodyBytes);
   return async (request, response) => {
     const { started, seen } = context(response);
     const query = validateQuery('detect', request.query);
@@ -32,7 +34,11 @@ export function detectRoute(service: InferenceService, metrics: Metrics, setting
     seen.precision = PRECISION;
     const classIds = query.classes && classIdsOf(served, query.classes);
 
-    const body = await readImages(request, { ...settings, timeoutMs: settings.requestTimeoutMs });
+    const memory = bodies.open();
+    response.once('close', memory.release);
+    const signal = deadline(response, started, settings);
+    const limits = { ...settings, timeoutMs: settings.requestTimeoutMs, hold: memory.take };
+    const body = await readImages(request, limits);
     const received = performance.now();
     const images = body.images.map((bytes, index) => admit(bytes, settings, body.batch ? index : undefined));
     const results = await settle(
@@ -47,7 +53,7 @@ export function detectRoute(service: InferenceService, metrics: Metrics, setting
           ...(classIds && { classIds }),
           ...(query.region && { region: regionOf(query.region) }),
         },
-        deadline(request, response, started, settings),
+        signal,
       ),
       body.batch,
     );
@@ -102,7 +108,8 @@ function admit(bytes: Buffer, { maxImagePixels }: Settings, index: number | unde
     throw Object.assign(error as Error, index !== undefined && { index });
   }
   const size = declaredSize(bytes);
-  const pixels = size ? size.width * size.height : 0;
+  // A size that only the decoder can tell counts as the largest.
+  const pixels = size ? size.width * size.height : maxImagePixels;
   if (size && pixels > maxImagePixels) {
     throw new HttpProblem(
       'image_too_large',
@@ -115,7 +122,6 @@ function admit(bytes: Buffer, { maxImagePixels }: Settings, index: number | unde
 
 /** Aborts when the client goes away (nobody reads the answer) or the request's time is up. */
 function deadline(
-  request: Parameters<RequestHandler>[0],
   response: Parameters<RequestHandler>[1],
   started: number,
   { requestTimeoutMs }: Settings,
@@ -132,8 +138,6 @@ function deadline(
     clearTimeout(timer);
     if (!response.writableFinished) controller.abort(new ClientGone('the client closed the connection'));
   });
-  if (request.destroyed && !request.complete)
-    controller.abort(new ClientGone('the client closed the connection'));
   return controller.signal;
 }
 

@@ -8,7 +8,7 @@ import { quote } from '../query.ts';
 
 /** GET /v1/models and GET /v1/models/{model}. */
 export function modelRoutes(service: InferenceService): Router {
-  const router = Router();
+  const router = Router({ caseSensitive: true, strict: true });
   router.get('/v1/models', (request, response) => {
     validateQuery('listModels', request.query);
     const list: ModelList = { models: service.models.map((served) => describeModel(served, false)) };

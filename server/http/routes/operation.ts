@@ -10,7 +10,7 @@ export function operationRoutes(
   metrics: Metrics,
   isStopping: () => boolean,
 ): Router {
-  const router = Router();
+  const router = Router({ caseSensitive: true, strict: true });
   router.get('/livez', (_request, response) => {
     response.json({ status: 'ok' } satisfies Health);
   });

@@ -128,6 +128,13 @@ describe('detections', () => {
   test('threshold 1 reports nothing but certainty, threshold 0 is bounded', () => {
     const many = scene(3, 2000);
     assert.deepEqual(run(many, { scoreThreshold: 1 }), []);
+    const certain = scene(3, 2);
+    certain.logits.fill(-20);
+    certain.logits[1] = 40;
+    assert.deepEqual(
+      run(certain, { scoreThreshold: 1 }).map(({ score }) => score),
+      [1],
+    );
     const all = run(many, { scoreThreshold: 0, iouThreshold: 1, maxDetections: 100_000 });
     assert.equal(all.length, MAX_CANDIDATES);
     const best = bySpecification(many, {

@@ -4,9 +4,11 @@ import { describe, test } from 'node:test';
 import type { Channel, ChannelEvents } from '../../../server/inference/channel.ts';
 import type { Job, PoolOptions, RestartReason } from '../../../server/inference/pool.ts';
 import { JobError, WorkerPool } from '../../../server/inference/pool.ts';
-import type { DetectMessage, DetectOutcome } from '../../../server/inference/protocol.ts';
+import type { DetectMessage, DetectOutcome, LoadedModel } from '../../../server/inference/protocol.ts';
 
 class FakeWorker implements Channel {
+  /** What workers say of their models. */
+  static report: readonly LoadedModel[] = [];
   readonly pid = undefined;
   readonly taken: DetectMessage[] = [];
   readonly events: ChannelEvents;
@@ -17,7 +19,7 @@ class FakeWorker implements Channel {
   }
 
   load(): void {
-    queueMicrotask(() => this.events.message({ type: 'ready', models: [] }));
+    queueMicrotask(() => this.events.message({ type: 'ready', models: FakeWorker.report }));
   }
 
   detect(message: DetectMessage): void {
@@ -43,7 +45,8 @@ class FakeWorker implements Channel {
   }
 }
 
-async function pool(options: Partial<PoolOptions> = {}) {
+async function pool(options: Partial<PoolOptions> = {}, report: readonly LoadedModel[] = []) {
+  FakeWorker.report = report;
   const workers: FakeWorker[] = [];
   const restarts: RestartReason[] = [];
   const made = new WorkerPool({
@@ -156,6 +159,53 @@ describe('the worker pool', () => {
     assert.ok(worker(workers, 0).killed && worker(workers, 1).killed);
     assert.deepEqual(restarts, ['hang', 'hang']);
     made.close();
+  });
+
+  test('a worker that is being killed for hanging gives its late answer, and gets no other photo', async () => {
+    const { pool: made, workers } = await pool({ workers: 1, jobTimeoutMs: 20 });
+    const [late] = made.submit([job('late')]);
+    const first = worker(workers, 0);
+    first.kill = () => {
+      first.killed = true;
+    };
+    while (!first.killed) await new Promise((resolve) => setTimeout(resolve, 5));
+    const [next] = made.submit([job('next')]);
+    first.finish();
+    await late;
+    assert.deepEqual(
+      first.taken.map(({ model }) => model),
+      ['late'],
+    );
+    first.events.exit('signal SIGKILL');
+    await settled();
+    worker(workers, 1).finish();
+    await next;
+    made.close();
+  });
+
+  test('a replacement that cannot load what the lost worker could gets no photos', async () => {
+    const { pool: made, workers } = await pool({ workers: 1 }, [{ name: 'm', state: 'ready', seconds: 1 }]);
+    const [result] = made.submit([job('m')]);
+    const failed = [{ name: 'm', state: 'failed' as const, reason: 'no space' }];
+    FakeWorker.report = failed;
+    worker(workers, 0).events.exit('signal SIGKILL');
+    await settled();
+    assert.ok(worker(workers, 1).killed);
+    assert.deepEqual(worker(workers, 1).taken, []);
+    FakeWorker.report = [{ name: 'm', state: 'ready', seconds: 1 }];
+    while (!workers[2]?.taken.length) await new Promise((resolve) => setTimeout(resolve, 5));
+    worker(workers, 2).finish();
+    await result;
+    made.close();
+    FakeWorker.report = [];
+  });
+
+  test('each image of a batch that is refused has an error of its own', async () => {
+    const { pool: made } = await pool();
+    const under = made.submit([job('a'), job('b')]);
+    made.close();
+    const errors = await Promise.all(under.map((result) => result.catch((error: unknown) => error)));
+    assert.notEqual(errors[0], errors[1]);
   });
 
   test('an abort frees the place in the queue at once', async () => {

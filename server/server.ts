@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { Server as NetServer } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createApp } from './http/app.ts';
 import { PROBLEMS } from './http/problem.ts';
@@ -49,7 +49,9 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
     app,
   );
   const connections = new Set<Socket>();
+  let accepted = 0;
   server.on('connection', (socket) => {
+    accepted += 1;
     connections.add(socket);
     socket.once('close', () => connections.delete(socket));
   });
@@ -68,6 +70,7 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
 
   const stop = async () => {
     await sleep(settings.drainDelayMs);
+    await quiet(() => accepted);
     await closeServer(server, connections, settings.shutdownTimeoutMs);
     service.close();
   };
@@ -80,6 +83,18 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
       return stopping;
     },
   };
+}
+
+/**
+ * Waits for a turn of Node's loop in which no connection came in, for a while. The system completes connections ahead of
+ * Node, which takes one a turn; those that it did not take yet are reset, request and all, when the listener closes.
+ */
+async function quiet(accepted: () => number): Promise<void> {
+  const started = performance.now();
+  for (let before = -1; before !== accepted() && performance.now() - started < LINGER_MS; ) {
+    before = accepted();
+    await turn();
+  }
 }
 
 /**

@@ -184,13 +184,13 @@ describe('a start that cannot be', () => {
       'a setting that is no number',
       [],
       { THINLENS_WORKERS: 'abc' },
-      /^THINLENS_WORKERS is 'abc', but must be a whole number, 1 to 256$/,
+      /^THINLENS_WORKERS is 'abc', but must be: whole number, 1 to 256$/,
     ],
     [
       'a flag out of range',
       ['--port', '65536'],
       {},
-      /^--port is '65536', but must be a whole number, 0 to 65535$/,
+      /^--port is '65536', but must be: whole number, 0 to 65535$/,
     ],
     [
       'a setting that there is not',

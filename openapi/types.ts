@@ -213,9 +213,9 @@ export interface components {
         readonly Timing: {
             /** @description Waiting for a worker. */
             readonly queue_ms: number;
-            /** @description From compressed bytes to pixels. */
+            /** @description Decoding, upright orientation, colour, cropping and resizing, in one pass. */
             readonly decode_ms: number;
-            /** @description Cropping and resizing to the network's input. */
+            /** @description Between decoder and network; next to nothing where the decoder crops and resizes too. */
             readonly preprocess_ms: number;
             /** @description The network. */
             readonly inference_ms: number;

@@ -90,12 +90,29 @@ describe('SIGTERM', () => {
     socket.write(clock.subarray(0, 5000));
     await sleep(100);
     child.kill('SIGTERM');
-    await until(async () => (await refused(child.port)) === true, 'no connection is taken any more');
+    await until(() => refused(child.port), 'no connection is taken any more');
     socket.write(clock.subarray(5000));
     const { status, body } = parseResponse(await readResponse(socket));
     assert.equal(status, 200);
     assert.equal((body as { detections: unknown[] }).detections.length, 1);
     await once(socket, 'close');
+    await assertStops(child);
+  });
+
+  test('answers what comes on an idle connection that was not told yet', async (t) => {
+    const child = await startChild(t);
+    const idle = await dial(child.port);
+    const livez = 'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n';
+    idle.write(livez);
+    assert.match(parseResponse(await readResponse(idle)).head, /connection: keep-alive/);
+    const answer = readResponse(idle);
+    answer.catch(() => {}); // Awaited below; a connection that is closed already rejects it before.
+    child.kill('SIGTERM');
+    await until(() => refused(child.port), 'no connection is taken any more');
+    idle.write(livez);
+    const { status, head } = parseResponse(await answer);
+    assert.equal(status, 200);
+    assert.match(head, /connection: close/);
     await assertStops(child);
   });
 

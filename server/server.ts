@@ -10,6 +10,8 @@ import { InferenceService } from './inference/service.ts';
 import { Metrics } from './observability/metrics.ts';
 import type { Settings } from './settings.ts';
 
+/** Longer than load balancers keep an idle connection: one that the server closes first costs somebody a 502. */
+const KEEP_ALIVE_MS = 65_000;
 /** How long idle connections stay open after the listener closed: a request may be on its way on one of them. */
 const LINGER_MS = 1000;
 const POLL_MS = 20;
@@ -45,6 +47,7 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
       requestTimeout: settings.requestTimeoutMs + ARRIVAL_GRACE_MS,
       headersTimeout: settings.requestTimeoutMs,
       connectionsCheckingInterval: Math.min(1000, settings.requestTimeoutMs),
+      keepAliveTimeout: KEEP_ALIVE_MS,
     },
     app,
   );

@@ -1,10 +1,11 @@
 import type { Backbone, BackboneOptions, OutputStride } from '../../models/backbones/backbone.ts';
+import { featuresOf } from '../../models/backbones/backbone.ts';
 import type { Style } from '../../models/backbones/blocks.ts';
 import { convBlock, depthwiseBlock } from '../../models/backbones/blocks.ts';
 import { GraphBuilder } from '../../models/graph/builder.ts';
 import type { Graph, Value } from '../../models/graph/graph.ts';
-import type { Normalization } from '../../models/graph/image_input.ts';
-import { imageInput } from '../../models/graph/image_input.ts';
+import type { NetworkInput } from '../../models/graph/image_input.ts';
+import { networkInput } from '../../models/graph/image_input.ts';
 import { ANCHORS_PER_CELL } from './anchors.ts';
 
 export interface SsdliteOptions {
@@ -16,7 +17,7 @@ export interface SsdliteOptions {
   readonly resolution: number;
   /** Columns of the class predictions, background (column 0) included. */
   readonly classes: number;
-  readonly normalization: Normalization;
+  readonly input: NetworkInput;
   readonly backboneStyle: Style;
   readonly headStyle: Style;
 }
@@ -69,14 +70,14 @@ export function buildSsdlite({
   outputStride = 32,
   resolution,
   classes,
-  normalization,
+  input,
   backboneStyle,
   headStyle,
 }: SsdliteOptions): Ssdlite {
   const builder = new GraphBuilder(name);
-  const image = imageInput(builder, { height: resolution, width: resolution }, normalization);
+  const image = networkInput(builder, { height: resolution, width: resolution }, input);
   const options: BackboneOptions = { width, outputStride, style: backboneStyle };
-  const { expansion, final } = backbone.features(builder, image, options);
+  const { expansion, final } = featuresOf(backbone, builder, image, options);
   const maps = [expansion, final];
   let last = final;
   EXTRA_CHANNELS.forEach((channels, index) => {

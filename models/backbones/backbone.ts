@@ -16,7 +16,7 @@ export interface BackboneOptions {
 export interface Features {
   /**
    * What the depthwise convolution of the block from stride 16 to stride 32 reads: the expanded map at stride 16,
-   * SSDLite's first.
+   * SSDLite's first. Networks without expansion layers give their last map at stride 16.
    */
   readonly expansion: Value;
   /** Output of the last block, before the final 1x1 convolution: what DeepLabv3 reads. */
@@ -36,10 +36,23 @@ export interface Backbone {
   readonly reference: string;
   /** Width multipliers that were published; any positive one can be built. */
   readonly widths: readonly number[];
+  /** What it can be built for; a network that ends at stride 16 has no 32. */
+  readonly outputStrides: readonly OutputStride[];
+  /** Whether detection and segmentation heads may read it; the others are for cost and classification. */
+  readonly carriesHeads: boolean;
   /** Of the reference implementation's published checkpoints. */
   readonly style: Style;
   /** Adds the network's nodes, named `backbone.*`, behind `x` [3, H, W]. */
   readonly features: (builder: GraphBuilder, x: Value, options: BackboneOptions) => Features;
+  /**
+   * The paper's classifier, nodes `classifier.*`, where it is more than a mean and one fully connected layer.
+   * @returns the logits [classes]
+   */
+  readonly classifier?: (
+    builder: GraphBuilder,
+    features: Features,
+    options: { readonly classes: number; readonly width: number; readonly style: Style },
+  ) => Value;
 }
 
 /**
@@ -63,6 +76,11 @@ export class StrideTracker {
     return this.#stride;
   }
 
+  /** The rate that a layer without a stride of its own must use. */
+  get dilation(): number {
+    return this.#dilation;
+  }
+
   /** What a block that would go by `stride` must do instead. */
   next(stride: number): { stride: number; dilation: number } {
     const dilation = this.#dilation;
@@ -73,4 +91,21 @@ export class StrideTracker {
     this.#stride *= stride;
     return { stride, dilation };
   }
+}
+
+/** `backbone.features`, checked. @throws RangeError where the backbone cannot be built for that output stride or width */
+export function featuresOf(
+  backbone: Backbone,
+  builder: GraphBuilder,
+  x: Value,
+  options: BackboneOptions,
+): Features {
+  const { outputStride, width } = options;
+  if (!backbone.outputStrides.includes(outputStride)) {
+    throw new RangeError(
+      `${backbone.name} has no output stride ${outputStride}: it can have ${backbone.outputStrides.join(', ')}`,
+    );
+  }
+  if (!(width > 0)) throw new RangeError(`a width multiplier must be above 0, got ${width}`);
+  return backbone.features(builder, x, options);
 }

@@ -34,6 +34,8 @@ export const mobilenetV2: Backbone = {
   paper: 'https://arxiv.org/abs/1801.04381',
   reference: 'tensorflow/models research/slim/nets/mobilenet/mobilenet_v2.py; torchvision mobilenet_v2',
   widths: [0.35, 0.5, 0.75, 1, 1.3, 1.4],
+  outputStrides: [8, 16, 32],
+  carriesHeads: true,
   style: { padding: 'same', epsilon: 1e-3, activation: 'relu6' },
   features(builder, image, { width, outputStride, style }) {
     const byStride = new Map<number, typeof image>();
@@ -54,7 +56,7 @@ export const mobilenetV2: Backbone = {
           x,
           {
             channels: makeDivisible(channels * width),
-            expansion: stage.expansion,
+            hidden: stage.expansion * (x.shape[0] ?? 0),
             kernel: 3,
             ...strides.next(block === 0 ? stride : 1),
           },

@@ -4,6 +4,15 @@ import type { PaddingMode } from './padding.ts';
 import { axisPadding } from './padding.ts';
 import { inferShape } from './shapes.ts';
 
+/** What a pooling needs beside its input. */
+export interface PoolOptions {
+  readonly kernel: number;
+  readonly stride: number;
+  readonly padding: PaddingMode;
+  /** Take in a last window that is only partly inside. */
+  readonly ceil?: boolean;
+}
+
 /** What a convolution needs beside its input; what is left out is 1x1, stride 1, ungrouped, without bias. */
 export interface ConvolutionOptions {
   readonly channels: number;
@@ -15,6 +24,19 @@ export interface ConvolutionOptions {
   readonly bias?: boolean;
 }
 
+function resolvePadding(
+  mode: PaddingMode,
+  x: Value,
+  kernel: Pair,
+  stride: number,
+  dilation: number,
+): Padding {
+  const [, height = 0, width = 0] = x.shape;
+  const [top, bottom] = axisPadding(mode, height, kernel[0], stride, dilation);
+  const [left, right] = axisPadding(mode, width, kernel[1], stride, dilation);
+  return { top, left, bottom, right };
+}
+
 /**
  * Puts a graph together node by node. Shapes are inferred and checked at each step, so that an error names the
  * very layer that does not fit. Weight names follow from the node's name, in PyTorch's manner: a convolution `x`
@@ -22,6 +44,7 @@ export interface ConvolutionOptions {
  */
 export class GraphBuilder {
   readonly name: string;
+  #block: string | undefined;
   readonly #inputs: Value[] = [];
   readonly #nodes: Node[] = [];
   readonly #values = new Map<string, Value>();
@@ -65,10 +88,6 @@ export class GraphBuilder {
       bias = false,
     } = options;
     const [kernelHeight, kernelWidth] = typeof kernel === 'number' ? [kernel, kernel] : kernel;
-    const [, height = 0, width = 0] = x.shape;
-    const [top, bottom] = axisPadding(padding, height, kernelHeight, stride, dilation);
-    const [left, right] = axisPadding(padding, width, kernelWidth, stride, dilation);
-    const resolved: Padding = { top, left, bottom, right };
     return this.#add({
       op: 'conv',
       name,
@@ -78,7 +97,7 @@ export class GraphBuilder {
       stride,
       dilation,
       groups,
-      padding: resolved,
+      padding: resolvePadding(padding, x, [kernelHeight, kernelWidth], stride, dilation),
       weight: `${name}.weight`,
       ...(bias && { bias: `${name}.bias` }),
     });
@@ -105,6 +124,51 @@ export class GraphBuilder {
     return this.#add({ op: 'add', name, inputs: [a.name, b.name] });
   }
 
+  /** Product of `x` and a value of its shape, or of [C, 1, 1]. */
+  multiply(name: string, x: Value, factor: Value): Value {
+    return this.#add({ op: 'multiply', name, inputs: [x.name, factor.name] });
+  }
+
+  /** The channels `start` up to `end` of a map. */
+  sliceChannels(name: string, x: Value, start: number, end: number): Value {
+    return this.#add({ op: 'slice', name, inputs: [x.name], axis: 0, start, end });
+  }
+
+  channelShuffle(name: string, x: Value, groups: number): Value {
+    return this.#add({ op: 'channelShuffle', name, inputs: [x.name], groups });
+  }
+
+  maxPool(name: string, x: Value, { kernel, stride, padding, ceil = false }: PoolOptions): Value {
+    const window: Pair = [kernel, kernel];
+    return this.#add({
+      op: 'maxPool',
+      name,
+      inputs: [x.name],
+      kernel: window,
+      stride,
+      padding: resolvePadding(padding, x, window, stride, 1),
+      ceil,
+    });
+  }
+
+  /** Mean of windows. TensorFlow leaves padding out of the mean, PyTorch counts it in: `same` does the former. */
+  averagePool(name: string, x: Value, { kernel, stride, padding }: Omit<PoolOptions, 'ceil'>): Value {
+    const window: Pair = [kernel, kernel];
+    return this.#add({
+      op: 'averagePool',
+      name,
+      inputs: [x.name],
+      kernel: window,
+      stride,
+      padding: resolvePadding(padding, x, window, stride, 1),
+      countPadding: padding !== 'same',
+    });
+  }
+
+  broadcast(name: string, x: Value, size: Pair): Value {
+    return this.#add({ op: 'broadcast', name, inputs: [x.name], size });
+  }
+
   concat(name: string, values: readonly Value[], axis: number): Value {
     return this.#add({ op: 'concat', name, inputs: values.map((value) => value.name), axis });
   }
@@ -122,6 +186,29 @@ export class GraphBuilder {
       weight: `${name}.weight`,
       bias: `${name}.bias`,
     });
+  }
+
+  /** Runs `describe`; the nodes that it adds belong to the block `name`. */
+  block<Result>(name: string, describe: () => Result): Result {
+    const outer = this.#block;
+    this.#block = name;
+    try {
+      return describe();
+    } finally {
+      this.#block = outer;
+    }
+  }
+
+  /**
+   * The value called `name`, or what the layer or block of that name gives: the last value whose name begins with it and a dot.
+   * @throws GraphError where there is neither
+   */
+  find(name: string): Value {
+    const found =
+      this.#values.get(name) ??
+      [...this.#values.values()].findLast((value) => value.name.startsWith(`${name}.`));
+    if (!found) throw new GraphError(`graph '${this.name}' has no value, layer or block '${name}'`);
+    return found;
   }
 
   /**
@@ -149,7 +236,7 @@ export class GraphBuilder {
   #add(node: Node): Value {
     const inputs = node.inputs.map((name) => this.#known(name, `${node.op} '${node.name}'`));
     const value = this.#define({ name: node.name, ...inferShape(node, inputs) });
-    this.#nodes.push(node);
+    this.#nodes.push(this.#block === undefined ? node : { ...node, block: this.#block });
     return value;
   }
 

@@ -29,12 +29,19 @@ export interface Padding {
   readonly right: number;
 }
 
-export type ActivationKind = 'relu' | 'relu6';
+/**
+ * - `sigmoid`: 1 / (1 + exp(-x))
+ * - `hardSigmoid`: clip(x + 3, 0, 6) / 6
+ * - `hardSwish`: x * hardSigmoid(x) (Howard et al., arXiv 1905.02244, section 5.2)
+ */
+export type ActivationKind = 'relu' | 'relu6' | 'sigmoid' | 'hardSigmoid' | 'hardSwish';
 
 interface NodeBase {
   readonly name: string;
   /** Names of the values read, in the operator's order. */
   readonly inputs: readonly string[];
+  /** The block of the paper's table that the node belongs to (an inverted residual, a shuffle unit, ...). */
+  readonly block?: string;
 }
 
 /** Changes the element type of a value. */
@@ -95,10 +102,56 @@ export interface Add extends NodeBase {
   readonly op: 'add';
 }
 
+/** Element-wise product; the second value may be [C, 1, 1], a factor a channel (squeeze-and-excitation). */
+export interface Multiply extends NodeBase {
+  readonly op: 'multiply';
+}
+
 /** Joins values along `axis` (counted without the batch). */
 export interface Concat extends NodeBase {
   readonly op: 'concat';
   readonly axis: number;
+}
+
+/** Elements `start` up to `end` (left out) along `axis` (counted without the batch). */
+export interface Slice extends NodeBase {
+  readonly op: 'slice';
+  readonly axis: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Interleaves the channels of `groups` equal groups: channel i of group g moves to i * groups + g.
+ * Source: Zhang et al., "ShuffleNet" (arXiv 1707.01083), section 3.1.
+ */
+export interface ChannelShuffle extends NodeBase {
+  readonly op: 'channelShuffle';
+  readonly groups: number;
+}
+
+/** Largest value of each window; padding never wins. With `ceil` a last window that is only partly inside counts too. */
+export interface MaxPool extends NodeBase {
+  readonly op: 'maxPool';
+  readonly kernel: Pair;
+  readonly stride: number;
+  readonly padding: Padding;
+  readonly ceil: boolean;
+}
+
+/** Mean of each window, zero padding counted in where `countPadding` says so. */
+export interface AveragePool extends NodeBase {
+  readonly op: 'averagePool';
+  readonly kernel: Pair;
+  readonly stride: number;
+  readonly padding: Padding;
+  readonly countPadding: boolean;
+}
+
+/** Repeats a [C, 1, 1] value over height and width: [C, H, W] (DeepLabv3's image pooling). */
+export interface Broadcast extends NodeBase {
+  readonly op: 'broadcast';
+  readonly size: Pair;
 }
 
 /** Mean over height and width: [C, H, W] -> [C, 1, 1]. */
@@ -123,7 +176,13 @@ export type Node =
   | BatchNorm
   | Activation
   | Add
+  | Multiply
   | Concat
+  | Slice
+  | ChannelShuffle
+  | MaxPool
+  | AveragePool
+  | Broadcast
   | GlobalAveragePool
   | FullyConnected;
 

@@ -1,6 +1,16 @@
 import type { DataType, Node, Shape, Value } from './graph.ts';
 import { elementCount, GraphError } from './graph.ts';
 
+/**
+ * Windows along one axis. Rounding up takes in a last window that begins inside the input or its padding before it; one
+ * that would begin in the padding after it is left out.
+ */
+function windows(size: number, before: number, after: number, window: number, stride: number, ceil: boolean) {
+  const room = size + before + after - window;
+  const count = (ceil ? Math.ceil(room / stride) : Math.floor(room / stride)) + 1;
+  return ceil && (count - 1) * stride >= size + before ? count - 1 : count;
+}
+
 /** Type and shape of what `node` gives for these inputs. @throws GraphError where they do not fit. */
 export function inferShape(node: Node, inputs: readonly Value[]): { type: DataType; shape: Shape } {
   const [first] = inputs;
@@ -62,6 +72,40 @@ export function inferShape(node: Node, inputs: readonly Value[]): { type: DataTy
       if (inputs.length !== 2 || second?.shape.join() !== first.shape.join())
         fail('needs two values of one shape');
       return { type: first.type, shape: first.shape };
+    }
+    case 'multiply': {
+      const [, second] = inputs;
+      const wanted = [first.shape.join(), [first.shape[0], 1, 1].join()];
+      if (inputs.length !== 2 || !second || !wanted.includes(second.shape.join()))
+        fail('needs two values of one shape, or a second of [C, 1, 1]');
+      return { type: first.type, shape: first.shape };
+    }
+    case 'slice': {
+      const size = first.shape[node.axis] ?? 0;
+      if (!(node.start >= 0 && node.start < node.end && node.end <= size))
+        fail(`${node.start} to ${node.end} is no part of the ${size} along axis ${node.axis}`);
+      return {
+        type: first.type,
+        shape: first.shape.map((length, axis) => (axis === node.axis ? node.end - node.start : length)),
+      };
+    }
+    case 'channelShuffle':
+      if (map()[0] % node.groups !== 0) fail(`the channels do not divide into ${node.groups} groups`);
+      return { type: first.type, shape: first.shape };
+    case 'maxPool':
+    case 'averagePool': {
+      const [channels, height, width] = map();
+      const { padding, kernel, stride } = node;
+      const ceil = node.op === 'maxPool' && node.ceil;
+      const outHeight = windows(height, padding.top, padding.bottom, kernel[0], stride, ceil);
+      const outWidth = windows(width, padding.left, padding.right, kernel[1], stride, ceil);
+      if (outHeight < 1 || outWidth < 1) fail('the window is larger than the padded input');
+      return { type: first.type, shape: [channels, outHeight, outWidth] };
+    }
+    case 'broadcast': {
+      const [channels, height, width] = map();
+      if (height !== 1 || width !== 1) fail('needs a [C, 1, 1] value');
+      return { type: first.type, shape: [channels, ...node.size] };
     }
     case 'concat': {
       if (!(node.axis < first.shape.length)) fail(`there is no axis ${node.axis}`);

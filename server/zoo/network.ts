@@ -19,7 +19,7 @@ export function networkOf(record: ModelRecord): Network {
     width: record.width,
     resolution: record.input.height,
     classes: record.classColumns,
-    normalization: record.normalization,
+    input: { kind: 'pixels', normalization: record.normalization },
     backboneStyle: record.backboneStyle,
     headStyle: record.headStyle,
   });

@@ -44,11 +44,12 @@ const root = protobuf.Root.fromJSON({
       fields: {
         name: field('string', 1),
         i: field('int64', 3),
+        f: field('float', 2),
         ints: repeated('int64', 8),
         type: field('AttributeType', 20),
       },
     },
-    AttributeType: { values: { UNDEFINED: 0, INT: 2, INTS: 7 } },
+    AttributeType: { values: { UNDEFINED: 0, FLOAT: 1, INT: 2, INTS: 7 } },
     TensorProto: {
       fields: {
         dims: repeated('int64', 1),
@@ -67,8 +68,9 @@ const root = protobuf.Root.fromJSON({
 
 export interface OnnxAttribute {
   readonly name: string;
-  readonly type: 2 | 7;
+  readonly type: 1 | 2 | 7;
   readonly i?: number;
+  readonly f?: number;
   readonly ints?: readonly number[];
 }
 

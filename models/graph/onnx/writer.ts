@@ -1,4 +1,4 @@
-import type { DataType, Graph, Node, Value } from '../graph.ts';
+import type { DataType, Graph, Node, Shape, Value } from '../graph.ts';
 import { GraphError, valueNamed } from '../graph.ts';
 import { parametersOf } from '../parameters.ts';
 import type { Weights } from '../tensor.ts';
@@ -24,11 +24,13 @@ class Writer {
     output: string,
     input: readonly string[],
     attributes: Record<string, number | readonly number[]> = {},
+    floats: Record<string, number> = {},
   ): string {
     const attribute = Object.entries(attributes).map(
       ([name, value]): OnnxAttribute =>
         typeof value === 'number' ? { name, type: 2, i: value } : { name, type: 7, ints: value },
     );
+    attribute.push(...Object.entries(floats).map(([name, f]): OnnxAttribute => ({ name, type: 1, f })));
     this.nodes.push({ name: output, opType, input, output: [output], attribute });
     return output;
   }
@@ -47,8 +49,8 @@ class Writer {
   }
 }
 
-/** Writes one node, and returns the name of its output. */
-function writeNode(writer: Writer, node: Node): string {
+/** Writes one node, and returns the name of its output. `shapeOf` gives the shape of a value that it reads. */
+function writeNode(writer: Writer, node: Node, shapeOf: (name: string) => Shape): string {
   const { name, inputs } = node;
   const [x = ''] = inputs;
   switch (node.op) {
@@ -80,12 +82,52 @@ function writeNode(writer: Writer, node: Node): string {
       throw new GraphError(`batch normalisation '${name}' must be folded before the graph is written`);
     case 'activation': {
       if (node.kind === 'relu') return writer.node('Relu', name, [x]);
+      if (node.kind === 'sigmoid') return writer.node('Sigmoid', name, [x]);
+      if (node.kind === 'hardSwish') return writer.node('HardSwish', name, [x]);
+      if (node.kind === 'hardSigmoid')
+        return writer.node('HardSigmoid', name, [x], {}, { alpha: 1 / 6, beta: 0.5 });
       const low = writer.floats('relu6.min', [], Float32Array.of(0));
       const high = writer.floats('relu6.max', [], Float32Array.of(6));
       return writer.node('Clip', name, [x, low, high]);
     }
     case 'add':
       return writer.node('Add', name, inputs);
+    case 'multiply':
+      return writer.node('Mul', name, inputs);
+    case 'slice': {
+      const [start, end, axis] = [
+        ['start', node.start],
+        ['end', node.end],
+        ['axis', node.axis + 1],
+      ].map(([key, value]) => writer.integers(`${name}.${key}`, [value as number])) as [
+        string,
+        string,
+        string,
+      ];
+      return writer.node('Slice', name, [x, start, end, axis]);
+    }
+    case 'channelShuffle': {
+      const [channels = 0, height = 0, width = 0] = shapeOf(x);
+      const grouped = [0, node.groups, channels / node.groups, height * width];
+      writer.node('Reshape', `${name}.groups`, [x, writer.integers(`${name}.grouped`, grouped)]);
+      writer.node('Transpose', `${name}.interleaved`, [`${name}.groups`], { perm: [0, 2, 1, 3] });
+      const shape = writer.integers(`${name}.shape`, [0, channels, height, width]);
+      return writer.node('Reshape', name, [`${name}.interleaved`, shape]);
+    }
+    case 'maxPool':
+    case 'averagePool': {
+      const { padding } = node;
+      return writer.node(node.op === 'maxPool' ? 'MaxPool' : 'AveragePool', name, [x], {
+        kernel_shape: node.kernel,
+        strides: [node.stride, node.stride],
+        pads: [padding.top, padding.left, padding.bottom, padding.right],
+        ...(node.op === 'maxPool'
+          ? { ceil_mode: Number(node.ceil) }
+          : { count_include_pad: Number(node.countPadding) }),
+      });
+    }
+    case 'broadcast':
+      return writer.node('Expand', name, [x, writer.integers(`${name}.shape`, [1, 1, ...node.size])]);
     case 'concat':
       return writer.node('Concat', name, inputs, { axis: node.axis + 1 });
     case 'globalAveragePool':
@@ -121,7 +163,7 @@ export function toOnnx(
     }
     writer.floats(name, shape, found.data);
   }
-  for (const node of graph.nodes) writeNode(writer, node);
+  for (const node of graph.nodes) writeNode(writer, node, (name) => valueNamed(graph, name).shape);
   return encodeModel({
     irVersion: IR_VERSION,
     producerName: 'thinlens',

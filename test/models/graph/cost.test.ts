@@ -76,7 +76,7 @@ test('SSDLite MobileNetV2 at 300x300 with 91 classes: 749.504 M MAdds, 4.501 M p
     backbone: mobilenetV2,
     resolution: 300,
     classes: 91,
-    normalization: MINUS_ONE_TO_ONE,
+    input: { kind: 'pixels', normalization: MINUS_ONE_TO_ONE },
     backboneStyle: mobilenetV2.style,
     headStyle: mobilenetV2.style,
   });

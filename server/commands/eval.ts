@@ -8,7 +8,7 @@ import type { CocoInstances } from '../../heads/ssdlite/coco/instances.ts';
 import { parseInstances } from '../../heads/ssdlite/coco/instances.ts';
 import type { Detector } from '../inference/detector.ts';
 import { readSettings } from '../settings.ts';
-import { PRECISION } from '../zoo/catalog.ts';
+import { PRECISION } from '../zoo/record.ts';
 import { CommandError, DEFAULT_MODEL, numberBetween, openDetector } from './open_detector.ts';
 
 /** As the reference evaluates: next to nothing is cut off by score, and 100 boxes a photo are kept. */

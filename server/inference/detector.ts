@@ -2,7 +2,7 @@ import { ssdAnchors } from '../../heads/ssdlite/anchors.ts';
 import { detections } from '../../heads/ssdlite/detections.ts';
 import { decodeImage } from '../image/decode.ts';
 import type { Region } from '../image/region.ts';
-import type { ModelRecord } from '../zoo/catalog.ts';
+import type { ModelRecord } from '../zoo/record.ts';
 import { networkOf } from '../zoo/network.ts';
 import type { ModelStore } from '../zoo/store.ts';
 import type { DetectOptions, DetectOutcome, FoundObject, Photo, PhotoLimits } from './protocol.ts';

@@ -1,6 +1,6 @@
 import type { DetectResponse } from '../../openapi/types.ts';
-import type { ModelRecord } from '../zoo/catalog.ts';
-import { PRECISION } from '../zoo/catalog.ts';
+import type { ModelRecord } from '../zoo/record.ts';
+import { PRECISION } from '../zoo/record.ts';
 import type { DetectOutcome } from './protocol.ts';
 
 const round = (value: number, digits: number) => Math.round(value * 10 ** digits) / 10 ** digits;

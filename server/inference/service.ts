@@ -1,7 +1,7 @@
 import type { Model } from '../../openapi/types.ts';
 import type { Metrics, Stage } from '../observability/metrics.ts';
 import type { Settings } from '../settings.ts';
-import type { ModelRecord } from '../zoo/catalog.ts';
+import type { ModelRecord } from '../zoo/record.ts';
 import { catalog, PRECISION } from '../zoo/catalog.ts';
 import { costOf } from '../zoo/network.ts';
 import type { JobResult, RestartReason } from './pool.ts';

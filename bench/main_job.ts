@@ -70,7 +70,7 @@ async function throughput(pool: WorkerPool, workers: number): Promise<number> {
 
 async function measurePools() {
   const queue = { images: 1000, bytes: 1e12, pixels: 1e12 };
-  const loadMessage = { models: [record?.name ?? ''], home, threads: 1, limits: { maxPixels: 50e6 } };
+  const loadMessage = { models: record ? [record] : [], home, threads: 1, limits: { maxPixels: 50e6 } };
   const variants = [
     { name: 'process x1', workers: 1, spawn: spawnProcess },
     { name: 'process x2', workers: 2, spawn: spawnProcess },

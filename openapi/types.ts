@@ -42,7 +42,7 @@ export interface paths {
         };
         /**
          * List the models of this server
-         * @description Every catalogued model, also those that cannot run here, with the reason why.
+         * @description Every model, catalogued or imported, also those that cannot run here, with the reason why.
          */
         readonly get: operations["listModels"];
         readonly put?: never;
@@ -174,7 +174,7 @@ export interface components {
          * @description What a model does with an image.
          * @enum {string}
          */
-        readonly Task: "detection" | "segmentation";
+        readonly Task: "detection" | "segmentation" | "classification";
         /** @description Two corners in pixels, x_min,y_min,x_max,y_max with x_min < x_max and y_min < y_max. */
         readonly Region: readonly [
             number,
@@ -267,16 +267,19 @@ export interface components {
          */
         readonly ModelState: "ready" | "loading" | "unavailable" | "failed";
         readonly Model: {
-            /** @description `<head>_<backbone>_<dataset>`, what requests call it. */
+            /** @description What requests call it: `<head>_<backbone>_<dataset>`, or what it was imported as. */
             readonly name: string;
             /** @description What people call it. */
             readonly title: string;
             readonly task: components["schemas"]["Task"];
-            /** @description Network that extracts the features. */
+            /** @description Network that extracts the features, by its name in the registry. */
             readonly backbone: string;
-            /** @description Network that turns features into findings. */
-            readonly head: string;
-            /** @description Dataset that the labels come from. */
+            /**
+             * @description Network that turns features into findings.
+             * @enum {string}
+             */
+            readonly head: "ssdlite" | "ssd" | "deeplabv3" | "deeplabv3_aspp" | "classifier";
+            /** @description Dataset that the labels come from; `custom` where an imported model's are of none that is known. */
             readonly dataset: string;
             readonly state: components["schemas"]["ModelState"];
             /** @description Why it is `unavailable` or `failed`. */
@@ -293,13 +296,13 @@ export interface components {
             readonly parameters: number;
             /** @description What runs, with BatchNorm folded into the convolutions. */
             readonly parameters_folded: number;
-            /** @description Bytes of the published weights. */
+            /** @description Bytes of the weights as they were published or imported. */
             readonly size_bytes: number;
-            /** @description SPDX identifier of the weights' licence. */
+            /** @description SPDX identifier of the weights' licence, or what was said of an imported model's. */
             readonly licence: string;
             /** @description Where the weights come from. */
             readonly source: string;
-            /** @description Digest of the published weights. */
+            /** @description SHA-256 digest of these weights. */
             readonly sha256: string;
         };
         readonly ModelList: {
@@ -315,7 +318,7 @@ export interface components {
          * @description Stable name of a problem; docs/reference/errors.md explains each.
          * @enum {string}
          */
-        readonly ProblemCode: "no_image" | "invalid_parameter" | "unknown_parameter" | "invalid_body" | "precision_unavailable" | "not_found" | "unknown_model" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "body_too_large" | "image_too_large" | "batch_too_large" | "unsupported_image" | "unsupported_encoding" | "undecodable_image" | "region_outside_image" | "internal_error" | "worker_failed" | "model_unavailable" | "overloaded" | "shutting_down" | "deadline_exceeded";
+        readonly ProblemCode: "no_image" | "invalid_parameter" | "unknown_parameter" | "invalid_body" | "precision_unavailable" | "wrong_task" | "not_found" | "unknown_model" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "body_too_large" | "image_too_large" | "batch_too_large" | "unsupported_image" | "unsupported_encoding" | "undecodable_image" | "region_outside_image" | "internal_error" | "worker_failed" | "model_unavailable" | "overloaded" | "shutting_down" | "deadline_exceeded";
         /** @description One of several things that were wrong, and where. */
         readonly ProblemError: {
             /** @description Name of a query parameter. */
@@ -379,8 +382,8 @@ export interface components {
             };
         };
         /**
-         * @description The request itself is wrong: `no_image`, `invalid_parameter`, `unknown_parameter`, `invalid_body` or
-         *     `precision_unavailable`.
+         * @description The request itself is wrong: `no_image`, `invalid_parameter`, `unknown_parameter`, `invalid_body`,
+         *     `precision_unavailable` or `wrong_task`.
          */
         readonly BadRequest: {
             headers: {

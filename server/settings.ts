@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import envPaths from 'env-paths';
 import { usableCpus } from './inference/cpus.ts';
-import { catalog, recordNamed } from './zoo/catalog.ts';
+import { MODEL_NAME } from './zoo/imported.ts';
+import { records } from './zoo/records.ts';
 
 /** A setting that cannot be used. The message is a sentence for the person who started the server. */
 export class SettingError extends Error {
@@ -63,20 +64,21 @@ export const SETTINGS = {
     default: envPaths('thinlens', { suffix: '' }).cache,
     defaultText: "thinlens in the user's cache directory",
     range: 'folder that can be written',
-    effect: 'Where compiled models are kept. It can be deleted: what is missing is made again.',
+    effect:
+      'Where models are kept: compiled/ can be deleted, what is missing is made again; imported/ holds what thinlens import brought.',
     parse: (text) => (text ? join(text) : undefined),
   } satisfies Setting<string>,
   models: {
     flag: 'models',
     value: 'NAMES',
     default: [] as readonly string[],
-    defaultText: 'every model of the catalog that is there',
-    range: `names of models, separated by commas, of ${catalog.map(({ name }) => name).join(', ')}`,
+    defaultText: 'every detection model, catalogued or imported, that is there',
+    range: 'names of detection models, catalogued or imported, separated by commas',
     effect:
       'Models to load. The first is used where a request names none. One that is named here and cannot be loaded stops the start.',
     parse: (text) => {
       const names = text.split(',').map((name) => name.trim());
-      return names.every((name) => recordNamed(name)) ? names : undefined;
+      return names.every((name) => MODEL_NAME.test(name)) ? names : undefined;
     },
   } satisfies Setting<readonly string[]>,
   workers: wholeNumber(
@@ -226,5 +228,18 @@ export function readSettings(
     if (value === undefined) throw new SettingError(`${source} is '${text}', but must be: ${setting.range}`);
     return [name, value];
   });
-  return Object.fromEntries(entries) as Settings;
+  const settings = Object.fromEntries(entries) as Settings;
+  if (settings.models.length > 0) checkModels(settings, flags.models !== undefined);
+  return settings;
+}
+
+/** @throws SettingError where the settings name a model that is not there, or that does something else than detect */
+function checkModels({ models, home }: Settings, byFlag: boolean): void {
+  const served = records(home).filter(({ task }) => task === 'detection');
+  const stray = models.find((wanted) => !served.some(({ name }) => name === wanted));
+  if (stray === undefined) return;
+  const { flag } = SETTINGS.models;
+  throw new SettingError(
+    `${byFlag ? `--${flag}` : environmentName(flag)} names '${stray}', but must be names of ${served.map(({ name }) => name).join(', ')}`,
+  );
 }

@@ -2,31 +2,35 @@ import { access } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import { readSettings } from '../settings.ts';
-import type { ModelRecord } from '../zoo/catalog.ts';
-import { catalog } from '../zoo/catalog.ts';
+import { readImported } from '../zoo/imported.ts';
 import { costOf } from '../zoo/network.ts';
+import type { ModelRecord } from '../zoo/record.ts';
+import { describeSource } from '../zoo/record.ts';
+import { records } from '../zoo/records.ts';
 import { ModelStore } from '../zoo/store.ts';
 import { locateWeights, ModelUnavailableError } from '../zoo/weights.ts';
 
 /** `thinlens models`: what can be served on this machine. */
 export function modelsCommand(): Command {
   return new Command('models')
-    .description('List the models: state, parameters, MAdds, size, source.')
+    .description('List the models: task, state, parameters, MAdds, size, source.')
     .option('--json', 'print one JSON object')
     .action(async ({ json }: { json?: boolean }) => {
       const store = new ModelStore(readSettings({}, process.env).home);
-      const rows = await Promise.all(catalog.map((record) => describe(record, store)));
+      const rows = await Promise.all(records(store.home).map((record) => describe(record, store)));
+      for (const fault of readImported(store.home).faults) console.error(`thinlens: ${fault}`);
       if (json) {
         console.log(JSON.stringify({ models: rows }, null, 2));
         return;
       }
       const table = new Table({
-        head: ['name', 'state', 'params', 'MAdds', 'size', 'source'],
+        head: ['name', 'task', 'state', 'params', 'MAdds', 'size', 'source'],
         style: { head: [], border: [] },
       });
-      for (const { name, state, reason, parameters, madds, size_bytes, source } of rows) {
+      for (const { name, task, state, reason, parameters, madds, size_bytes, source } of rows) {
         table.push([
           name,
+          task,
           reason ? `${state}: ${reason}` : state,
           `${(parameters / 1e6).toFixed(3)} M`,
           `${(madds / 1e6).toFixed(1)} M`,
@@ -42,12 +46,12 @@ export function modelsCommand(): Command {
 type State = 'compiled' | 'available' | 'unavailable';
 
 async function describe(record: ModelRecord, store: ModelStore) {
-  const { name, title, source, licence } = record;
+  const { name, title, task, source, licence } = record;
   const { madds, parameters, parametersFolded } = costOf(record);
   let state: State = 'available';
   let reason: string | undefined;
   try {
-    locateWeights(record);
+    await locateWeights(record, store.home);
     if (await exists(store.pathOf(record))) state = 'compiled';
   } catch (error) {
     if (!(error instanceof ModelUnavailableError)) throw error;
@@ -57,6 +61,7 @@ async function describe(record: ModelRecord, store: ModelStore) {
   return {
     name,
     title,
+    task,
     state,
     ...(reason && { reason }),
     parameters,
@@ -64,7 +69,7 @@ async function describe(record: ModelRecord, store: ModelStore) {
     madds,
     size_bytes: source.bytes,
     licence,
-    source: `npm:${source.package}@${source.version}`,
+    source: describeSource(source),
   };
 }
 

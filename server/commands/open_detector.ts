@@ -1,6 +1,7 @@
 import { Detector } from '../inference/detector.ts';
 import { readSettings } from '../settings.ts';
-import { catalog, recordNamed } from '../zoo/catalog.ts';
+import type { ModelRecord } from '../zoo/record.ts';
+import { DEFAULT_MODEL, recordNamed, records } from '../zoo/records.ts';
 import { ModelStore } from '../zoo/store.ts';
 
 /** A request on the command line that cannot be met; the message is a sentence for the person who typed it. */
@@ -8,16 +9,24 @@ export class CommandError extends Error {
   override readonly name = 'CommandError';
 }
 
-/** The model that commands use where none is named. */
-export const DEFAULT_MODEL = catalog[0]?.name ?? '';
+export { DEFAULT_MODEL };
 
-/** Opens a catalogued detection model in this process. @throws CommandError listing the models, if there is none of that name */
+/** The record called `name`, catalogued or imported. @throws CommandError listing the models, if there is none */
+export function namedRecord(name: string, home: string): ModelRecord {
+  const record = recordNamed(name, home);
+  if (record) return record;
+  const known = records(home).map((entry) => entry.name);
+  throw new CommandError(`there is no model '${name}': the models are ${known.join(', ')}`);
+}
+
+/** Opens a detection model in this process. @throws CommandError listing the models, if there is none of that name */
 export async function openDetector(name: string): Promise<Detector> {
   const { home, threads } = readSettings({}, process.env);
-  const record = recordNamed(name);
-  if (!record) {
+  const record = namedRecord(name, home);
+  if (record.task !== 'detection') {
+    const fitting = records(home).filter(({ task }) => task === 'detection');
     throw new CommandError(
-      `there is no model '${name}': the models are ${catalog.map((entry) => entry.name).join(', ')}`,
+      `${name} is for ${record.task}, not detection: models for that are ${fitting.map((entry) => entry.name).join(', ')}`,
     );
   }
   return Detector.open(record, new ModelStore(home), threads);

@@ -62,6 +62,7 @@ async function serve(flags: Record<string, string>): Promise<void> {
     console.error(`thinlens: ${message}`);
     process.exit(1);
   }
+  for (const reason of server.service.faults) log.warn({ reason }, 'an imported model cannot be used');
   for (const { record, loaded } of server.service.models) {
     if (loaded.state === 'ready') log.info({ model: record.name, seconds: loaded.seconds }, 'model ready');
     else log.warn({ model: record.name, ...loaded }, 'model not available');

@@ -50,6 +50,13 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemDescription>> = Objec
     meaning: 'The model cannot run in the precision that was asked for.',
     remedy: 'Ask for one that `GET /v1/models` lists in `precisions`, or leave the parameter out.',
   },
+  wrong_task: {
+    status: 400,
+    title: 'Wrong task',
+    meaning:
+      'The model does something else than the path is for, such as segmentation where boxes were asked for.',
+    remedy: '`detail` names the models that would do; `GET /v1/models` gives the `task` of each.',
+  },
   not_found: {
     status: 404,
     title: 'Not found',
@@ -141,7 +148,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemDescription>> = Objec
     status: 503,
     title: 'Model unavailable',
     meaning:
-      'The model is in the catalog but cannot run now: it is loading, its weights are missing, or it failed.',
+      'The server knows the model, but it cannot run now: it is loading, its weights are missing, or it failed.',
     remedy:
       '`GET /v1/models/{model}` gives its state and the reason; a model that is loading is worth a retry.',
   },

@@ -1,12 +1,14 @@
 import type { Region } from '../image/region.ts';
+import type { ModelRecord } from '../zoo/record.ts';
 
 /** What passes between the server and its workers. A photo's bytes travel beside the message, see frames.ts. */
 
 /** What a worker loads before it takes jobs. */
 export interface LoadMessage {
   readonly type: 'load';
-  readonly models: readonly string[];
-  /** Folder of the compiled models. */
+  /** Records, not names: the server's and its workers' idea of a model is the same. */
+  readonly models: readonly ModelRecord[];
+  /** The store's folder. */
   readonly home: string;
   /** Threads an inference may use. */
   readonly threads: number;

@@ -1,14 +1,16 @@
 import type { Model } from '../../openapi/types.ts';
 import type { Metrics, Stage } from '../observability/metrics.ts';
 import type { Settings } from '../settings.ts';
-import type { ModelRecord } from '../zoo/record.ts';
-import { catalog, PRECISION } from '../zoo/catalog.ts';
+import { readImported } from '../zoo/imported.ts';
 import { costOf } from '../zoo/network.ts';
+import type { ModelRecord } from '../zoo/record.ts';
+import { describeSource, PRECISION } from '../zoo/record.ts';
+import { DEFAULT_MODEL, records } from '../zoo/records.ts';
 import type { JobResult, RestartReason } from './pool.ts';
 import { WorkerPool } from './pool.ts';
 import type { DetectOptions, LoadedModel, StageTimes } from './protocol.ts';
 
-/** A catalogued model and what became of it in this process. */
+/** A model, catalogued or imported, and what became of it in this process. */
 export interface ServedModel {
   readonly record: ModelRecord;
   readonly madds: number;
@@ -27,6 +29,8 @@ export interface EncodedImage {
 export class InferenceService {
   readonly #settings: Settings;
   readonly #metrics: Metrics;
+  /** Imported models that cannot be used, a sentence each. */
+  readonly faults: readonly string[];
   readonly #models = new Map<string, ServedModel>();
   readonly #pool: WorkerPool;
 
@@ -37,7 +41,9 @@ export class InferenceService {
   ) {
     this.#settings = settings;
     this.#metrics = metrics;
-    for (const record of catalog) {
+    const known = records(settings.home);
+    this.faults = readImported(settings.home).faults;
+    for (const record of known) {
       const { madds, parameters, parametersFolded } = costOf(record);
       this.#models.set(record.name, {
         record,
@@ -49,12 +55,16 @@ export class InferenceService {
       metrics.modelMadds.set({ model: record.name }, madds);
       metrics.modelParameters.set({ model: record.name }, parameters);
     }
+    const wanted =
+      settings.models.length > 0
+        ? settings.models.flatMap((name) => this.#models.get(name)?.record ?? [])
+        : known.filter(isServed);
     this.#pool = new WorkerPool({
       workers: settings.workers,
       queue: { images: settings.queueImages, bytes: settings.queueBytes, pixels: settings.queuePixels },
       jobTimeoutMs: settings.workerTimeoutMs,
       load: {
-        models: settings.models.length > 0 ? settings.models : catalog.map(({ name }) => name),
+        models: wanted,
         home: settings.home,
         threads: settings.threads,
         limits: {
@@ -82,7 +92,9 @@ export class InferenceService {
       const outcome = loaded.find(({ name }) => name === record.name) ?? {
         name: record.name,
         state: 'unavailable' as const,
-        reason: 'it is not among the models that this server was told to load',
+        reason: isServed(record)
+          ? 'it is not among the models that this server was told to load'
+          : `this server does not serve ${record.task}; thinlens run runs it`,
       };
       this.#models.set(record.name, { ...served, loaded: outcome });
       if (outcome.state === 'ready') {
@@ -99,7 +111,7 @@ export class InferenceService {
     if (fatal) throw new Error(`model ${fatal.name} cannot be loaded: ${fatal.reason}`);
   }
 
-  /** All catalogued models, in the catalog's order. */
+  /** All models: the catalog's in its order, then the imported ones. */
   get models(): ServedModel[] {
     return [...this.#models.values()];
   }
@@ -108,9 +120,9 @@ export class InferenceService {
     return this.#models.get(name);
   }
 
-  /** The model that runs where a request names none: the first that the settings name, else the first of the catalog. */
+  /** The model that runs where a request names none: the first that the settings name, else the catalog's first. */
   get defaultModel(): string {
-    return this.#settings.models[0] ?? (catalog[0] as ModelRecord).name;
+    return this.#settings.models[0] ?? DEFAULT_MODEL;
   }
 
   /** Why the server should get no requests yet, or nothing. */
@@ -170,6 +182,9 @@ export class InferenceService {
   }
 }
 
+/** Whether this server has a route for what the model does. */
+export const isServed = ({ task }: ModelRecord): boolean => task === 'detection';
+
 const STAGES: readonly Stage[] = ['queue', 'decode', 'preprocess', 'inference', 'postprocess', 'encode'];
 
 /** A served model as GET /v1/models shows it; with its labels as GET /v1/models/{model} does. */
@@ -195,6 +210,6 @@ export function describeModel(served: ServedModel, withLabels: boolean): Model {
     size_bytes: source.bytes,
     sha256: source.sha256,
     licence,
-    source: `npm:${source.package}@${source.version}`,
+    source: describeSource(source),
   };
 }

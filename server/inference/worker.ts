@@ -5,7 +5,7 @@
 import { Socket } from 'node:net';
 import { parentPort } from 'node:worker_threads';
 import { ImageError } from '../image/image-error.ts';
-import { recordNamed } from '../zoo/catalog.ts';
+import type { ModelRecord } from '../zoo/record.ts';
 import { ModelStore } from '../zoo/store.ts';
 import { ModelUnavailableError } from '../zoo/weights.ts';
 import { PHOTO_FD } from './channel.ts';
@@ -27,11 +27,10 @@ let limits: PhotoLimits = { maxPixels: 0 };
 const send = (message: FromWorker) =>
   parentPort ? parentPort.postMessage(message) : process.send?.(message);
 
-async function loadModel(name: string, { home, threads }: LoadMessage): Promise<LoadedModel> {
+async function loadModel(record: ModelRecord, { home, threads }: LoadMessage): Promise<LoadedModel> {
+  const { name } = record;
   const started = performance.now();
   try {
-    const record = recordNamed(name);
-    if (!record) throw new ModelUnavailableError(`there is no model '${name}' in the catalog`);
     detectors.set(name, await Detector.open(record, new ModelStore(home), threads));
     return { name, state: 'ready', seconds: (performance.now() - started) / 1000 };
   } catch (error) {
@@ -43,7 +42,7 @@ async function loadModel(name: string, { home, threads }: LoadMessage): Promise<
 async function load(message: LoadMessage): Promise<void> {
   limits = message.limits;
   const models: LoadedModel[] = [];
-  for (const name of message.models) models.push(await loadModel(name, message));
+  for (const record of message.models) models.push(await loadModel(record, message));
   send({ type: 'ready', models });
 }
 

@@ -82,9 +82,7 @@ export function networkOf(
 
 /** Gives the outputs their public names. Several names may stand for one value, which the graph then gives once. */
 function named(graph: Graph, own: readonly string[], taps: readonly string[]): Network {
-  const outputs = new Map(
-    [...own, ...taps].map((name, index) => [name, graph.outputs[index]?.name ?? '']),
-  );
+  const outputs = new Map([...own, ...taps].map((name, index) => [name, graph.outputs[index]?.name ?? '']));
   const once = new Map(graph.outputs.map((value) => [value.name, value]));
   return { graph: { ...graph, outputs: [...once.values()] }, grids: [], outputs };
 }

@@ -3,6 +3,7 @@ import { declaredSize, identifyImage } from '../../image/format.ts';
 import type { JobResult } from '../../inference/pool.ts';
 import { detectResponse } from '../../inference/response.ts';
 import type { EncodedImage, InferenceService, ServedModel } from '../../inference/service.ts';
+import { isServed } from '../../inference/service.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { Settings } from '../../settings.ts';
 import { PRECISION } from '../../zoo/record.ts';
@@ -70,12 +71,19 @@ export function detectRoute(service: InferenceService, metrics: Metrics, setting
   };
 }
 
-/** @throws HttpProblem where the model is not known, or known and cannot run */
+/** @throws HttpProblem where the model is not known, does something else, or cannot run */
 function modelFor(service: InferenceService, name: string): ServedModel {
   const served = service.model(name);
   if (!served) {
     const known = service.models.map(({ record }) => record.name).join(', ');
     throw new HttpProblem('unknown_model', `there is no model ${quote(name)}: the models are ${known}`);
+  }
+  if (!isServed(served.record)) {
+    const fitting = service.models.filter(({ record }) => isServed(record)).map(({ record }) => record.name);
+    throw new HttpProblem(
+      'wrong_task',
+      `${name} is for ${served.record.task}, and this path is for detection: models for that are ${fitting.join(', ')}`,
+    );
   }
   if (served.loaded.state !== 'ready') {
     const why = 'reason' in served.loaded ? `cannot run: ${served.loaded.reason}` : 'is loading';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { decodeImage } from '../../../server/image/decode.ts';
 import { Detector } from '../../../server/inference/detector.ts';
-import { recordNamed } from '../../../server/zoo/catalog.ts';
+import { catalog } from '../../../server/zoo/catalog.ts';
 import { ModelStore } from '../../../server/zoo/store.ts';
 import { smoothNoise, uniformNoise } from '../../reference/noise.ts';
 import { assertSameOutputs } from '../../reference/same_outputs.ts';
@@ -21,7 +21,7 @@ let reference: TfjsDetector;
 
 before(async () => {
   home = await mkdtemp(join(tmpdir(), 'thinlens-numerics-'));
-  const record = recordNamed('ssdlite_mobilenet_v2_coco');
+  const record = catalog[0];
   assert.ok(record);
   detector = await Detector.open(record, new ModelStore(home), 1);
   reference = await loadTfjsDetector();

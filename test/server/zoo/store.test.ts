@@ -4,11 +4,11 @@ import { mkdir, mkdtemp, readdir, readFile, rm, truncate, utimes, writeFile } fr
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
-import { recordNamed } from '../../../server/zoo/catalog.ts';
+import { catalog } from '../../../server/zoo/catalog.ts';
 import { ModelStore } from '../../../server/zoo/store.ts';
 import { loadWeights, ModelUnavailableError } from '../../../server/zoo/weights.ts';
 
-const record = recordNamed('ssdlite_mobilenet_v2_coco') ?? assert.fail('not in the catalog');
+const record = catalog[0] ?? assert.fail('the catalog is empty');
 const homes: string[] = [];
 let store: ModelStore;
 let path: string;
@@ -88,8 +88,8 @@ describe('the store', () => {
   test('two processes that start at once both get the whole model', async () => {
     const script = `
       const { ModelStore } = await import('./dist/server/zoo/store.js');
-      const { recordNamed } = await import('./dist/server/zoo/catalog.js');
-      console.log((await new ModelStore(process.argv[1]).compiled(recordNamed('${record.name}'))).sha256);`;
+      const { catalog } = await import('./dist/server/zoo/catalog.js');
+      console.log((await new ModelStore(process.argv[1]).compiled(catalog[0])).sha256);`;
     const run = () =>
       new Promise<string>((resolve, reject) => {
         const child = spawn(process.execPath, ['--input-type=module', '-e', script, store.home]);
@@ -116,7 +116,7 @@ describe('the store', () => {
 describe('weights', () => {
   test('of a package that is not installed are unavailable, with the way to get them', async () => {
     const missing = { ...record, source: { ...record.source, package: 'no-such-package' } };
-    await assert.rejects(loadWeights(missing), (error: Error) => {
+    await assert.rejects(loadWeights(missing, store.home), (error: Error) => {
       assert.ok(error instanceof ModelUnavailableError);
       assert.match(error.message, /no-such-package@1\.0\.6, which is not installed: run npm ci/);
       return true;
@@ -125,6 +125,6 @@ describe('weights', () => {
 
   test('that are not the pinned ones are refused', async () => {
     const other = { ...record, source: { ...record.source, sha256: '0'.repeat(64) } };
-    await assert.rejects(loadWeights(other), /pinned is 0000/);
+    await assert.rejects(loadWeights(other, store.home), /pinned is 0000/);
   });
 });

@@ -85,7 +85,7 @@ describe('the TF.js weight reader', () => {
       'an unknown type',
       manifest([{ ...weight, dtype: 'complex64' }]),
       [['a.bin', floats(1, 2)]],
-      /'w' is of type complex64/,
+      /'w' is of type 'complex64'/,
     ],
     [
       'a name listed twice',

@@ -4,29 +4,43 @@ import { parametersOf } from '../graph/parameters.ts';
 import type { Weights } from '../graph/tensor.ts';
 import { WeightsError } from './errors.ts';
 
+/** What a check says about the tensors of a file whose names are not the graph's. */
+export interface FileNames {
+  /** Tensors of the file that nothing needs, beside those of `weights`. */
+  readonly surplus?: readonly string[];
+  /** What the file calls a tensor of the graph. */
+  readonly nameOf?: (name: string) => string;
+}
+
 /**
  * Checks that `weights` are exactly what `graph` needs: every tensor there, of its shape, finite, and none beside them.
  * A layer whose batch normalisation was folded before publication may bring a bias instead of the statistics.
  * @throws WeightsError naming all that is missing, surplus, misshapen or not finite, not only the first.
  */
-export function checkFit(graph: Graph, weights: Weights, source: string): void {
+export function checkFit(
+  graph: Graph,
+  weights: Weights,
+  source: string,
+  { surplus: strangers = [], nameOf = (name) => name }: FileNames = {},
+): void {
   const needed = new Map(parametersOf(graph).map(({ name, shape }) => [name, shape]));
   for (const { conv, norm } of foldablePairs(graph).values()) {
     if (conv.bias || !weights.has(foldedBiasName(conv))) continue;
     for (const name of [norm.gamma, norm.beta, norm.mean, norm.variance]) needed.delete(name);
     needed.set(foldedBiasName(conv), [conv.outChannels]);
   }
-  const missing = [...needed.keys()].filter((name) => !weights.has(name));
-  const surplus = [...weights.keys()].filter((name) => !needed.has(name));
+  const missing = [...needed.keys()].filter((name) => !weights.has(name)).map(nameOf);
+  const surplus = [...weights.keys()].filter((name) => !needed.has(name)).map(nameOf);
+  surplus.push(...strangers);
   const misshapen: string[] = [];
   const notFinite: string[] = [];
   for (const [name, shape] of needed) {
     const found = weights.get(name);
     if (!found) continue;
     if (found.shape.join() !== shape.join()) {
-      misshapen.push(`${name} is [${found.shape.join(', ')}] and should be [${shape.join(', ')}]`);
+      misshapen.push(`${nameOf(name)} is [${found.shape.join(', ')}] and should be [${shape.join(', ')}]`);
     }
-    if (!found.data.every(Number.isFinite)) notFinite.push(name);
+    if (!found.data.every(Number.isFinite)) notFinite.push(nameOf(name));
   }
   const faults = [
     missing.length > 0 && `missing: ${missing.join(', ')}`,

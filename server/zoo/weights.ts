@@ -5,10 +5,12 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Weights } from '../../models/graph/tensor.ts';
 import { WeightsError } from '../../models/weights/errors.ts';
-import { mapTfSsdliteMobilenetV2 } from '../../models/weights/maps/tf_ssdlite_mobilenet_v2.ts';
+import { mapNamed } from '../../models/weights/maps/maps.ts';
+import { applyMap } from '../../models/weights/maps/name_map.ts';
 import { readSafetensors } from '../../models/weights/safetensors.ts';
 import { readTfjsWeights, tfjsShards } from '../../models/weights/tfjs.ts';
 import { importedFolder } from './imported.ts';
+import { networkOf } from './network.ts';
 import type { ModelRecord, NpmSource } from './record.ts';
 
 /** A model whose weights are not on this machine. The message says what is missing and how to get it. */
@@ -56,7 +58,7 @@ export async function locateWeights({ name, source }: ModelRecord, home: string)
 export async function loadWeights(record: ModelRecord, home: string): Promise<Weights> {
   const { name, source } = record;
   const path = await locateWeights(record, home);
-  if (source.kind === 'npm') return loadFromNpm(name, source, path);
+  if (source.kind === 'npm') return loadFromNpm(record, source, path);
   const bytes = await readFile(path);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   if (sha256 !== source.sha256) {
@@ -68,7 +70,7 @@ export async function loadWeights(record: ModelRecord, home: string): Promise<We
   return readSafetensors(bytes, source.file).tensors;
 }
 
-async function loadFromNpm(name: string, source: NpmSource, path: string): Promise<Weights> {
+async function loadFromNpm(record: ModelRecord, source: NpmSource, path: string): Promise<Weights> {
   const model = parseJson(await readFile(path, 'utf8'), source.manifest);
   const names = tfjsShards(model, source.manifest);
   const bytes = await Promise.all(names.map((shard) => readFile(join(dirname(path), shard))));
@@ -77,11 +79,13 @@ async function loadFromNpm(name: string, source: NpmSource, path: string): Promi
   const sha256 = digest.digest('hex');
   if (sha256 !== source.sha256) {
     throw new WeightsError(
-      `the weights of ${name} in ${source.package} have SHA-256 ${sha256}, pinned is ${source.sha256}: reinstall with npm ci`,
+      `the weights of ${record.name} in ${source.package} have SHA-256 ${sha256}, pinned is ${source.sha256}: reinstall with npm ci`,
     );
   }
   const shards = new Map(names.map((shard, index) => [shard, bytes[index] as Buffer]));
-  return mapTfSsdliteMobilenetV2(readTfjsWeights(model, shards, source.manifest)).weights;
+  const tensors = readTfjsWeights(model, shards, source.manifest);
+  const target = { backbone: record.backbone, head: record.head, graph: networkOf(record).graph };
+  return applyMap(mapNamed(source.map), target, tensors, source.manifest).weights;
 }
 
 function parseJson(text: string, file: string): unknown {

@@ -1,5 +1,7 @@
 import type { Backbone } from './backbone.ts';
+import { mnasnetA1, mnasnetB1, mnasnetSmall } from './mnasnet.ts';
 import { mobilenetV2 } from './mobilenet_v2.ts';
+import { shufflenetV2 } from './shufflenet_v2.ts';
 
 const registry = new Map<string, Backbone>();
 
@@ -23,4 +25,5 @@ export function backbones(): Backbone[] {
   return [...registry.values()];
 }
 
-registerBackbone(mobilenetV2);
+for (const backbone of [mobilenetV2, shufflenetV2, mnasnetA1, mnasnetB1, mnasnetSmall])
+  registerBackbone(backbone);

@@ -13,6 +13,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   models: async () => (await import('./commands/models.ts')).modelsCommand(),
   detect: async () => (await import('./commands/detect.ts')).detectCommand(),
   eval: async () => (await import('./commands/eval.ts')).evalCommand(),
+  import: async () => (await import('./commands/import.ts')).importCommand(),
+  run: async () => (await import('./commands/run.ts')).runCommand(),
 };
 
 const HINT = '(--help lists what there is)';
@@ -24,6 +26,8 @@ const MENDABLE = new Set([
   'WeightsError',
   'CocoFormatError',
   'ImageError',
+  'ImportError',
+  'TapError',
 ]);
 
 const program = new Command('thinlens')

@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { backbones } from '../../models/backbones/registry.ts';
 import { catalog } from './catalog.ts';
+import { sweep, writeAtomically } from './files.ts';
 import { networkOf } from './network.ts';
 import type { ImportedSource, ModelRecord } from './record.ts';
 import { TASK_OF_HEAD } from './record.ts';
@@ -13,7 +15,7 @@ export type ImportedRecord = ModelRecord & { readonly source: ImportedSource };
 /** What requests and file names can carry without quoting. */
 export const MODEL_NAME = /^[a-z0-9_]{1,64}$/;
 
-/** The folder of imported models: NAME.json is the record of NAME.safetensors. */
+/** The folder of imported models: NAME.json is a record, NAME-HASH.safetensors its weights. */
 export const importedFolder = (home: string): string => join(home, 'imported');
 
 const RECORD_FORMAT = 1;
@@ -72,10 +74,9 @@ const checkRecord = new Ajv2020({ strict: true, strictTypes: false }).compile<
   }),
 );
 
-/** A record as it is written to the store. */
-export function recordText(record: ImportedRecord): string {
-  return `${JSON.stringify({ format: RECORD_FORMAT, ...record }, null, 2)}\n`;
-}
+/** File name of a model's weights: other weights have another name, so a record always speaks of the file it was written for. */
+export const weightsFile = (name: string, sha256: string): string =>
+  `${name}-${sha256.slice(0, 16)}.safetensors`;
 
 /** @throws Error that says what is wrong with the record */
 function parseRecord(json: string, name: string): ImportedRecord {
@@ -85,7 +86,7 @@ function parseRecord(json: string, name: string): ImportedRecord {
     throw new Error(`${error?.instancePath.slice(1).replaceAll('/', '.') || 'it'} ${error?.message}`);
   }
   const { format: _format, ...record } = value;
-  if (record.name !== name || record.source.file !== `${name}.safetensors`)
+  if (record.name !== name || record.source.file !== weightsFile(name, record.source.sha256))
     throw new Error(`it describes '${record.name}' in '${record.source.file}'`);
   if (catalog.some((known) => known.name === name)) throw new Error('its name is one of the catalog');
   if (TASK_OF_HEAD[record.head] !== record.task)
@@ -124,5 +125,36 @@ function recordFiles(folder: string): string[] {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
+  }
+}
+
+/** Puts the weights of an imported model into the store; until its record follows, nothing knows of them. */
+export async function writeWeights(home: string, file: string, bytes: Uint8Array): Promise<void> {
+  await mkdir(importedFolder(home), { recursive: true });
+  await sweep(importedFolder(home));
+  await writeAtomically(join(importedFolder(home), file), bytes);
+}
+
+/** Makes an imported model known, in place of one of its name; weights of that name that it does not use are removed. */
+export async function writeRecord(home: string, record: ImportedRecord): Promise<void> {
+  const json = `${JSON.stringify({ format: RECORD_FORMAT, ...record }, null, 2)}\n`;
+  await writeAtomically(join(importedFolder(home), `${record.name}.json`), Buffer.from(json));
+  await removeWeights(home, record.name, record.source.file);
+}
+
+/** Forgets an imported model. @returns whether there was one */
+export async function removeImported(home: string, name: string): Promise<boolean> {
+  if (!recordFiles(importedFolder(home)).includes(`${name}.json`)) return false;
+  await rm(join(importedFolder(home), `${name}.json`), { force: true });
+  await removeWeights(home, name);
+  return true;
+}
+
+/** Removes the weights of a model, but for `kept`. */
+export async function removeWeights(home: string, name: string, kept?: string): Promise<void> {
+  for (const file of await readdir(importedFolder(home))) {
+    // Names have no hyphen: this is the model's own and no other's.
+    if (file.startsWith(`${name}-`) && file.endsWith('.safetensors') && file !== kept)
+      await rm(join(importedFolder(home), file), { force: true });
   }
 }

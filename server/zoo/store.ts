@@ -1,9 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { foldGraph, foldWeights } from '../../models/graph/folding.ts';
 import { toOnnx } from '../../models/graph/onnx/writer.ts';
 import { checkFit } from '../../models/weights/fit.ts';
+import { sha256Of, sweep, writeAtomically } from './files.ts';
 import { networkOf } from './network.ts';
 import type { ModelRecord } from './record.ts';
 import { loadWeights } from './weights.ts';
@@ -11,8 +11,7 @@ import { loadWeights } from './weights.ts';
 /** Raised whenever the same record, graph and weights would compile to other bytes than before. */
 const COMPILER_VERSION = 1;
 
-/** A temporary file this old was left by a process that died while writing. */
-const ABANDONED_AFTER_MS = 10 * 60 * 1000;
+const compiledFolder = (home: string) => join(home, 'compiled');
 
 export interface CompiledModel {
   readonly path: string;
@@ -22,8 +21,6 @@ export interface CompiledModel {
   /** False where it had to be compiled: the first time, or because the file was damaged. */
   readonly cached: boolean;
 }
-
-const sha256Of = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
 /**
  * Compiled models on disk, one folder `compiled/` under the store's home. A file's name holds a hash of all that
@@ -48,12 +45,21 @@ export class ModelStore {
     if (kept) return { path, ...kept, cached: true };
     const onnx = await compile(record, this.home);
     const sha256 = sha256Of(onnx);
-    await mkdir(join(this.home, 'compiled'), { recursive: true });
-    await this.#sweep();
+    const folder = compiledFolder(this.home);
+    await mkdir(folder, { recursive: true });
+    await sweep(folder);
     // The model goes first: a digest without its model is a miss, a model with an old digest is rebuilt.
     await writeAtomically(path, onnx);
     await writeAtomically(`${path}.sha256`, Buffer.from(`${sha256}\n`));
     return { path, onnx, sha256, cached: false };
+  }
+
+  /** Removes every compiled form of the model called `name`. */
+  async forget(name: string): Promise<void> {
+    const folder = compiledFolder(this.home);
+    const files = await readdir(folder).catch(() => []);
+    // Names have no hyphen: this is the model's own and no other's.
+    for (const file of files) if (file.startsWith(`${name}-`)) await rm(join(folder, file), { force: true });
   }
 
   /** Where the compiled form of `record` lies, whether it exists or not. */
@@ -63,18 +69,7 @@ export class ModelStore {
       0,
       16,
     );
-    return join(this.home, 'compiled', `${record.name}-fp32-${key}.onnx`);
-  }
-
-  /** Removes what processes that died while writing have left. */
-  async #sweep(): Promise<void> {
-    const folder = join(this.home, 'compiled');
-    for (const name of await readdir(folder)) {
-      if (!name.endsWith('.tmp')) continue;
-      const info = await stat(join(folder, name)).catch(() => undefined);
-      if (info && Date.now() - info.mtimeMs > ABANDONED_AFTER_MS)
-        await rm(join(folder, name), { force: true });
-    }
+    return join(compiledFolder(this.home), `${record.name}-fp32-${key}.onnx`);
   }
 }
 
@@ -94,27 +89,6 @@ async function readVerified(path: string): Promise<{ onnx: Uint8Array; sha256: s
     return digest.trim() === sha256 ? { onnx, sha256 } : undefined;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/** Writes to a temporary name in the same folder, reads it back, and renames: a reader sees the old file or the whole new one. */
-export async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
-  try {
-    const file = await open(temporary, 'wx');
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    if (sha256Of(await readFile(temporary)) !== sha256Of(bytes)) {
-      throw new Error(`${path} did not read back as written: is the disk full or failing?`);
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
     throw error;
   }
 }

@@ -50,7 +50,11 @@ const depthwise = (to: string, from: string): Recipe[] => [
 function predictor(to: string, from: string): Recipe[] {
   const norm = `${from}_depthwise/BatchNorm`;
   return [
-    { to: `${to}.depthwise.conv.weight`, from: [`${from}_depthwise/depthwise_weights`], make: depthwiseKernel },
+    {
+      to: `${to}.depthwise.conv.weight`,
+      from: [`${from}_depthwise/depthwise_weights`],
+      make: depthwiseKernel,
+    },
     { to: `${to}.depthwise.bn.weight`, from: [`${norm}/gamma`] },
     { to: `${to}.depthwise.bn.bias`, from: [`${norm}/beta`] },
     { to: `${to}.depthwise.bn.running_mean`, from: [`${norm}/moving_mean`] },

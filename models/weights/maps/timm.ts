@@ -23,7 +23,11 @@ function placeOf(name: string): string {
 
 /** A block's convolutions and normalisations: with an expansion (`InvertedResidual`), and without (`DepthwiseSeparableConv`). */
 const EXPANDING = { expand: ['conv_pw', 'bn1'], depthwise: ['conv_dw', 'bn2'], project: ['conv_pwl', 'bn3'] };
-const SEPARABLE = { depthwise: ['conv_dw', 'bn1'], project: ['conv_pw', 'bn2'], pointwise: ['conv_pw', 'bn2'] };
+const SEPARABLE = {
+  depthwise: ['conv_dw', 'bn1'],
+  project: ['conv_pw', 'bn2'],
+  pointwise: ['conv_pw', 'bn2'],
+};
 
 function namesOf({ backbone, graph }: MapTarget): { names: ModuleNames; taps: Map<string, string> } {
   const names = new ModuleNames();

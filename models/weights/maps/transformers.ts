@@ -51,10 +51,14 @@ export const transformers: NameMap = {
   covers: new Map([['mobilenet_v2', ['classifier', 'deeplabv3']]]),
   styles: (_backbone, head) => {
     const body = { padding: 'same', epsilon: 1e-3, activation: 'relu6' } as const;
-    return { backbone: body, head: head === 'classifier' ? body : { padding: 'same', epsilon: 1e-5, activation: 'relu' } };
+    return {
+      backbone: body,
+      head: head === 'classifier' ? body : { padding: 'same', epsilon: 1e-5, activation: 'relu' },
+    };
   },
   normalization: MINUS_ONE_TO_ONE,
   recipes: (target) => namesOf(target).names.recipes(target.graph),
-  leftOut: ({ head }) => (head === 'classifier' ? [BATCH_COUNTERS] : [BATCH_COUNTERS, /^mobilenet_v2\.conv_1x1\./]),
+  leftOut: ({ head }) =>
+    head === 'classifier' ? [BATCH_COUNTERS] : [BATCH_COUNTERS, /^mobilenet_v2\.conv_1x1\./],
   taps: (target) => namesOf(target).taps,
 };

@@ -1,0 +1,39 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** A temporary file this old was left by a process that died while writing. */
+const ABANDONED_AFTER_MS = 10 * 60 * 1000;
+
+/** SHA-256 in hexadecimal digits. */
+export const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** Writes to a temporary name in the same folder, reads it back, and renames: a reader sees the old file or the whole new one. */
+export async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    const file = await open(temporary, 'wx');
+    try {
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (sha256Of(await readFile(temporary)) !== sha256Of(bytes)) {
+      throw new Error(`${path} did not read back as written: is the disk full or failing?`);
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Removes from `folder` what processes that died while writing have left. */
+export async function sweep(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!name.endsWith('.tmp')) continue;
+    const info = await stat(join(folder, name)).catch(() => undefined);
+    if (info && Date.now() - info.mtimeMs > ABANDONED_AFTER_MS) await rm(join(folder, name), { force: true });
+  }
+}

@@ -3,7 +3,7 @@ import { backbones } from '../../models/backbones/registry.ts';
 import type { InputSize } from '../../models/graph/image_input.ts';
 import { MINUS_ONE_TO_ONE } from '../../models/graph/image_input.ts';
 import { nameMaps } from '../../models/weights/maps/maps.ts';
-import { IMAGENET_NORMALIZATION } from '../../models/weights/maps/name_map.ts';
+import { BATCH_COUNTERS, IMAGENET_NORMALIZATION } from '../../models/weights/maps/name_map.ts';
 import { readSettings } from '../settings.ts';
 import { catalog } from '../zoo/catalog.ts';
 import { removeImported } from '../zoo/imported.ts';
@@ -141,7 +141,7 @@ function parseResolution(text: string): InputSize {
   return size;
 }
 
-function report({ record, cost, taken, wrapped, recognised }: Imported, json: boolean): void {
+function report({ record, cost, taken, wrapped, recognised, described }: Imported, json: boolean): void {
   const { name, task, head, backbone, width, outputStride, input, source, licence, classColumns } = record;
   const { parameters, madds } = cost;
   if (json) {
@@ -161,6 +161,7 @@ function report({ record, cost, taken, wrapped, recognised }: Imported, json: bo
           tensors: taken,
           left_out: leftOut,
           data_parallel: wrapped,
+          described_by: described ?? null,
           parameters,
           madds,
           size_bytes: bytes,
@@ -173,12 +174,11 @@ function report({ record, cost, taken, wrapped, recognised }: Imported, json: bo
     );
     return;
   }
-  const { leftOut } = source;
-  const more = leftOut.length > MOST_NAMED ? `, and ${leftOut.length - MOST_NAMED} more` : '';
   const lines = [
     `${name}: ${head} on ${backbone} ${width}, output stride ${outputStride}, input ${input.height}x${input.width}, ${classColumns} class columns`,
+    ...(described === undefined ? [] : [`described by ${described}`]),
     `names: ${source.map}${recognised ? ' (recognised)' : ''}${wrapped ? ", DataParallel's prefix 'module.' taken off" : ''}`,
-    `tensors: ${taken} taken, ${leftOut.length} left out${leftOut.length > 0 ? `: ${leftOut.slice(0, MOST_NAMED).join(', ')}${more}` : ''}`,
+    `tensors: ${taken} taken, ${source.leftOut.length} left out${summary(source.leftOut)}`,
     `parameters: ${(parameters / 1e6).toFixed(3)} M, MAdds: ${(madds / 1e6).toFixed(1)} M`,
     `licence: ${licence}`,
     task === 'detection'
@@ -186,4 +186,15 @@ function report({ record, cost, taken, wrapped, recognised }: Imported, json: bo
       : `ready: thinlens run ${name} --input IN.safetensors --out OUT.safetensors`,
   ];
   console.log(lines.join('\n'));
+}
+
+/** Which tensors were left out: those of one kind are counted. */
+function summary(leftOut: readonly string[]): string {
+  if (leftOut.length === 0) return '';
+  const counters = leftOut.filter((name) => BATCH_COUNTERS.test(name));
+  const others = leftOut.filter((name) => !BATCH_COUNTERS.test(name));
+  const parts = others.slice(0, MOST_NAMED);
+  if (others.length > MOST_NAMED) parts.push(`${others.length - MOST_NAMED} more`);
+  if (counters.length > 0) parts.push(`${counters.length} num_batches_tracked`);
+  return `: ${parts.join(', ')}`;
 }

@@ -34,7 +34,7 @@ import { parseLabels, sidecarFacts } from './sidecar.ts';
 import type { ModelStore } from './store.ts';
 
 /** What is to be imported; what is not said is taken from a file beside it, else from its library's habits. */
-export interface ImportRequest extends Omit<NetworkFacts, 'labels' | 'title'> {
+export interface ImportRequest extends Omit<NetworkFacts, 'labels' | 'title' | 'described'> {
   readonly name: string;
   /** The checkpoint. */
   readonly file: string;
@@ -57,6 +57,8 @@ export interface Imported {
   readonly wrapped: boolean;
   /** Whether the map was recognised, not named. */
   readonly recognised: boolean;
+  /** The JSON file that described the network, if one did. */
+  readonly described?: string;
 }
 
 const SIDE: Readonly<Record<string, number>> = { detection: 300, segmentation: 513, classification: 224 };
@@ -108,7 +110,14 @@ export async function importModel(request: ImportRequest, store: ModelStore, thr
     };
     await keep(record, bytes, store, threads);
     const taken = tensors.size - leftOut.length;
-    return { record, cost: costOf(record), taken, wrapped, recognised: facts.map === undefined };
+    return {
+      record,
+      cost: costOf(record),
+      taken,
+      wrapped,
+      recognised: facts.map === undefined,
+      ...(facts.described !== undefined && { described: facts.described }),
+    };
   } catch (error) {
     // What the network cannot be built as is what was asked for, not a fault.
     if (error instanceof RangeError || error instanceof GraphError) throw new ImportError(error.message);

@@ -20,7 +20,12 @@ export interface NetworkFacts {
   /** Classes by id. */
   readonly labels?: readonly Label[];
   readonly title?: string;
+  /** The file that said so. */
+  readonly described?: string;
 }
+
+/** No more of a wrong value than this is shown. */
+const MOST_SHOWN = 80;
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -61,6 +66,10 @@ class Fields {
     return new Fields(value, `${this.#where}: ${key}`);
   }
 
+  isArray(key: string): boolean {
+    return Array.isArray(this.#json[key]);
+  }
+
   array(key: string): readonly unknown[] {
     const value = this.#json[key];
     if (!Array.isArray(value)) throw this.wrong(key, 'an array');
@@ -71,10 +80,11 @@ class Fields {
     return Object.entries(this.#json);
   }
 
+  /** What is wrong with a value. */
   wrong(key: string, wanted: string): ImportError {
-    return new ImportError(
-      `${this.#where}: ${key} is ${JSON.stringify(this.#json[key])}, and must be ${wanted}`,
-    );
+    const found = JSON.stringify(this.#json[key]) ?? 'missing';
+    const shown = found.length > MOST_SHOWN ? `${found.slice(0, MOST_SHOWN)}...` : found;
+    return new ImportError(`${this.#where}: ${key} is ${shown}, and must be ${wanted}`);
   }
 }
 
@@ -96,31 +106,32 @@ const KIT_PADDING = {
   'backbone symmetric (k-1)/2, head TF SAME': 'symmetric',
 } as const;
 
+/** A record's classes: names by id where ids have gaps, else in order. */
+function kitLabels(record: Fields): Label[] {
+  const classes = record.object('classes');
+  if (classes.isArray('names'))
+    return classes.array('names').map((label, classId) => ({ classId, label: String(label) }));
+  return labelsById(classes.object('names').entries);
+}
+
 /** The record that the training kit writes beside its weights. */
 function kitRecord(json: Json, path: string): NetworkFacts {
   const record = new Fields(json, path);
   const architecture = record.object('architecture');
-  const { scale, offset } = {
-    scale: record.object('normalisation').number('scale'),
-    offset: record.object('normalisation').number('offset'),
-  };
   const input = record.object('input');
-  const classes = record.object('classes');
-  const names = classes.array('names').map(String);
-  const head = choose(architecture, 'head', KIT_HEADS);
-  const ids = head === 'ssdlite' ? classes.array('ids').map(Number) : names.map((_, index) => index);
-  if (ids.length !== names.length) throw classes.wrong('ids', 'as many as there are names');
+  const scale = record.object('normalisation').number('scale');
+  const offset = record.object('normalisation').number('offset');
   return {
     title: record.text('title'),
     backbone: choose(architecture, 'backbone', KIT_BACKBONES),
-    head,
+    head: choose(architecture, 'head', KIT_HEADS),
     width: 1,
     outputStride: architecture.number('output_stride'),
     padding: choose(architecture, 'padding', KIT_PADDING),
     epsilon: architecture.number('bn_eps'),
     size: { height: input.number('height'), width: input.number('width') },
     normalization: { scale: [scale, scale, scale], offset: [offset, offset, offset] },
-    labels: names.map((label, index) => ({ classId: ids[index] ?? 0, label })),
+    labels: kitLabels(record),
     map: 'training',
   };
 }
@@ -192,7 +203,7 @@ async function readFacts(path: string): Promise<NetworkFacts | undefined> {
 export async function sidecarFacts(checkpoint: string, config: string | undefined): Promise<NetworkFacts> {
   if (config !== undefined) {
     const facts = await readFacts(config);
-    if (facts) return facts;
+    if (facts) return { ...facts, described: config };
     throw new ImportError(
       `${config} is neither a config.json of transformers' MobileNetV2 nor a record of the training kit`,
     );
@@ -203,7 +214,7 @@ export async function sidecarFacts(checkpoint: string, config: string | undefine
     const path = join(folder, name);
     if (path === checkpoint || !existsSync(path)) continue;
     const facts = await readFacts(path);
-    if (facts) return facts;
+    if (facts) return { ...facts, described: path };
   }
   return {};
 }

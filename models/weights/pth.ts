@@ -18,10 +18,13 @@ const WRAPPERS = ['state_dict_ema', 'state_dict', 'model'] as const;
 /** Float32 bytes that the tensors may take, for every byte of the file: int8 takes 4, and some share a storage. */
 const MAX_GROWTH = 8;
 
-/** A checkpoint's root object, and the raw bytes of each storage that it mentions. */
+/** The raw bytes of a storage. */
+type StorageReader = (storage: TorchStorage) => Uint8Array;
+
+/** A checkpoint's root object, and what finds the storages that it mentions: for a root that proved to be right. */
 interface Checkpoint {
   readonly root: unknown;
-  bytesOf(storage: TorchStorage): Uint8Array;
+  openStorages(): StorageReader;
 }
 
 /** Whether `bytes` begin as a zip archive does. */
@@ -39,7 +42,7 @@ export const isZip = (bytes: Uint8Array): boolean =>
  * @throws WeightsError naming the file and what does not fit.
  */
 export function readPth(bytes: Uint8Array, file: string): { tensors: Map<string, Tensor> } {
-  const { root, bytesOf } = isZip(bytes) ? readZip(bytes, file) : readLegacy(bytes, file);
+  const { root, openStorages } = isZip(bytes) ? readZip(bytes, file) : readLegacy(bytes, file);
   const described = stateDictOf(root, file);
   let decoded = 0;
   for (const { count } of described.values()) decoded += count * 4;
@@ -49,6 +52,7 @@ export function readPth(bytes: Uint8Array, file: string): { tensors: Map<string,
         '(expanded or shared views? save clones of them)',
     );
   }
+  const bytesOf = openStorages();
   const tensors = new Map<string, Tensor>();
   for (const [name, tensor] of described)
     tensors.set(name, decodeTorchTensor(tensor, bytesOf(tensor.storage)));
@@ -106,7 +110,8 @@ function readZip(bytes: Uint8Array, file: string): Checkpoint {
   const { value: root } = unpickle(entries.get(pickle) as Uint8Array, 0, hostOf(storages, file), file);
   return {
     root,
-    bytesOf({ key, dtype, count }) {
+    openStorages: () => (storage) => {
+      const { key, dtype, count } = storage;
       const found = entries.get(`${folder}data/${key}`);
       if (!found) throw new WeightsError(`${file}: the archive has no entry for storage ${quote(key)}`);
       const expected = count * (DTYPE_BYTES.get(dtype) as number);
@@ -137,44 +142,57 @@ function readLegacy(bytes: Uint8Array, file: string): Checkpoint {
   // Sizes of the writer's C types; the storages are little-endian whatever it says.
   next();
   const root = next(hostOf(storages, file));
-  const keys = next();
-  if (!Array.isArray(keys))
-    throw new WeightsError(`${file}: has ${kindOf(keys)} where the storage keys belong`);
+  return {
+    root,
+    openStorages() {
+      const keys = next();
+      if (Array.isArray(keys)) return legacyStorages(bytes, at, keys, storages, file);
+      throw new WeightsError(`${file}: has ${kindOf(keys)} where the storage keys belong`);
+    },
+  };
+}
 
+/** The storages from byte `start` on: an element count, then the elements, in the order of `keys`. */
+function legacyStorages(
+  bytes: Uint8Array,
+  start: number,
+  keys: readonly unknown[],
+  storages: TorchStorages,
+  file: string,
+): StorageReader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const contents = new Map<string, Uint8Array>();
+  let at = start;
   for (const key of keys) {
-    const storage = storages.byKey.get(key);
-    if (!storage || contents.has(key)) {
-      throw new WeightsError(
-        `${file}: lists ${kindOf(key)} as a storage key, which no tensor has or another did`,
-      );
+    const storage = storages.byKey.get(key as string);
+    if (!storage || contents.has(storage.key)) {
+      const fault = storage ? 'twice' : 'which no tensor has';
+      throw new WeightsError(`${file}: lists ${kindOf(key)} as a storage key, ${fault}`);
     }
     const { count, dtype } = storage;
     const begin = at + 8;
     const end = begin + count * (DTYPE_BYTES.get(dtype) as number);
     if (!(end <= bytes.length)) {
       throw new WeightsError(
-        `${file}: storage ${quote(key)} ends at byte ${end}, the file at ${bytes.length} (truncated?)`,
+        `${file}: storage ${quote(storage.key)} ends at byte ${end}, the file at ${bytes.length} (truncated?)`,
       );
     }
     const found = view.getBigInt64(at, true);
     if (found !== BigInt(count)) {
-      throw new WeightsError(`${file}: storage ${quote(key)} should have ${count} elements and has ${found}`);
+      throw new WeightsError(
+        `${file}: storage ${quote(storage.key)} should have ${count} elements and has ${found}`,
+      );
     }
-    contents.set(key, bytes.subarray(begin, end));
+    contents.set(storage.key, bytes.subarray(begin, end));
     at = end;
   }
   if (at !== bytes.length) {
     throw new WeightsError(`${file}: the storages end at byte ${at}, the file at ${bytes.length}`);
   }
-  return {
-    root,
-    bytesOf({ key }) {
-      const found = contents.get(key);
-      if (found) return found;
-      throw new WeightsError(`${file}: storage ${quote(key)} is not in the file's list of storages`);
-    },
+  return ({ key }) => {
+    const found = contents.get(key);
+    if (found) return found;
+    throw new WeightsError(`${file}: storage ${quote(key)} is not in the file's list of storages`);
   };
 }
 

@@ -65,11 +65,11 @@ function checkMetadata(value: unknown, file: string): Record<string, string> {
 function readHeader(bytes: Uint8Array, file: string): { header: Record<string, unknown>; start: number } {
   if (bytes.length < 8)
     throw new WeightsError(`${file}: ${bytes.length} bytes are too few for safetensors (truncated?)`);
-  const length = Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
+  const length = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
   if (length > MAX_HEADER_BYTES) {
     throw new WeightsError(`${file}: a header of ${length} bytes is beyond the format's ${MAX_HEADER_BYTES}`);
   }
-  const start = 8 + length;
+  const start = 8 + Number(length);
   if (start > bytes.length) {
     throw new WeightsError(
       `${file}: the header ends at byte ${start}, the file at ${bytes.length} (truncated?)`,

@@ -109,8 +109,10 @@ const KIT_PADDING = {
 /** A record's classes: names by id where ids have gaps, else in order. */
 function kitLabels(record: Fields): Label[] {
   const classes = record.object('classes');
-  if (classes.isArray('names'))
-    return classes.array('names').map((label, classId) => ({ classId, label: String(label) }));
+  if (classes.isArray('names')) {
+    const ids = classes.isArray('ids') ? classes.array('ids').map(Number) : [];
+    return classes.array('names').map((label, at) => ({ classId: ids[at] ?? at, label: String(label) }));
+  }
   return labelsById(classes.object('names').entries);
 }
 

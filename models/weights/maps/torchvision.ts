@@ -141,8 +141,8 @@ const FAMILIES: ReadonlyMap<string, (graph: Graph) => Family> = new Map([
   ['mobilenet_v3_small', mobilenetV3],
   ['shufflenet_v2', shufflenetV2],
   ['mnasnet_b1', mnasnet],
-  ['squeezenet1_0', squeezenet],
-  ['squeezenet1_1', squeezenet],
+  ['squeezenet_1_0', squeezenet],
+  ['squeezenet_1_1', squeezenet],
 ]);
 
 const familyOf = ({ backbone, graph }: MapTarget): Family =>

@@ -120,7 +120,9 @@ export async function importModel(request: ImportRequest, store: ModelStore, thr
     };
   } catch (error) {
     // What the network cannot be built as is what was asked for, not a fault.
-    if (error instanceof RangeError || error instanceof GraphError) throw new ImportError(error.message);
+    if (error instanceof RangeError) throw new ImportError(error.message);
+    if (error instanceof GraphError)
+      throw new ImportError(`${facts.backbone} cannot be built as it was asked for: ${error.message}`);
     throw error;
   }
 }
@@ -157,15 +159,7 @@ function checkName({ name, force = false }: ImportRequest, home: string): void {
 function candidateFor(facts: NetworkFacts, tensors: Weights, file: string): Candidate {
   const backbone = backboneNamed(facts.backbone ?? '').name;
   const maps = facts.map === undefined ? nameMaps : [mapNamed(facts.map)];
-  const candidates = maps.flatMap((map) =>
-    (map.covers.get(backbone) ?? [])
-      .filter((head) => facts.head === undefined || facts.head === head)
-      .map((head): Candidate => {
-        // The names do not depend on how many classes there are.
-        const spec = { ...specFor(facts, map, head as Head), classColumns: 2, name: 'candidate' };
-        return { map, target: { backbone, head, graph: networkOf(spec).graph } };
-      }),
-  );
+  const candidates = candidatesOf(maps, facts);
   if (candidates.length === 0) {
     const which = maps.map((map) => map.name).join(', ');
     const heads = [...new Set(maps.flatMap((map) => map.covers.get(backbone) ?? []))].join(', ') || 'none';
@@ -173,7 +167,32 @@ function candidateFor(facts: NetworkFacts, tensors: Weights, file: string): Cand
       `no checkpoint of ${backbone}${facts.head ? ` with the head ${facts.head}` : ''} is known to the map ${which}; with this backbone the heads are ${heads}`,
     );
   }
-  return recognise(candidates, tensors, file);
+  const found = recognise(candidates, tensors);
+  if (found) return found;
+  const some = [...tensors.keys()].slice(0, 5).join(', ');
+  const other = recognise(
+    candidatesOf(nameMaps, { backbone, ...(facts.width !== undefined && { width: facts.width }) }),
+    tensors,
+  );
+  const advice = other ? `; they are named as ${other.map.name} does` : '';
+  throw new ImportError(
+    `${file}: none of its tensors (${some}, ...) is one of ${backbone} as ${maps.map((map) => map.name).join(', ')} name them${advice}`,
+  );
+}
+
+/** The heads that each map knows with this backbone. */
+function candidatesOf(maps: readonly NameMap[], facts: NetworkFacts): Candidate[] {
+  const { name: backbone } = backboneNamed(facts.backbone ?? '');
+  return maps.flatMap((map) =>
+    (map.covers.get(backbone) ?? [])
+      .filter((head) => facts.head === undefined || facts.head === head)
+      .map((head): Candidate => {
+        // The names do not depend on classes, sizes and strides, and not every head can be built with all of them.
+        const plain = { backbone, width: facts.width ?? 1 };
+        const spec = { ...specFor(plain, map, head as Head), classColumns: 2, name: 'candidate' };
+        return { map, target: { backbone, head, graph: networkOf(spec).graph } };
+      }),
+  );
 }
 
 /** The network but for its classes. */

@@ -1,5 +1,4 @@
 import type { Weights } from '../../graph/tensor.ts';
-import { WeightsError } from '../errors.ts';
 import type { MapTarget, NameMap } from './name_map.ts';
 import { own, training } from './own.ts';
 import { tfSsdliteMobilenetV2 } from './tf_ssdlite_mobilenet_v2.ts';
@@ -45,11 +44,8 @@ function likeness({ map, target }: Candidate, checkpoint: Weights): number {
   return found === 0 ? Number.NEGATIVE_INFINITY : found - (names.size - found) - strangers;
 }
 
-/**
- * The candidate whose names are most like the checkpoint's.
- * @throws WeightsError where no name of the checkpoint is known to any of them
- */
-export function recognise(candidates: readonly Candidate[], checkpoint: Weights, file: string): Candidate {
+/** The candidate whose names are most like the checkpoint's; nothing, where no name is known to any of them. */
+export function recognise(candidates: readonly Candidate[], checkpoint: Weights): Candidate | undefined {
   let best: Candidate | undefined;
   let most = Number.NEGATIVE_INFINITY;
   for (const candidate of candidates) {
@@ -58,10 +54,7 @@ export function recognise(candidates: readonly Candidate[], checkpoint: Weights,
     best = candidate;
     most = score;
   }
-  if (best) return best;
-  const some = [...checkpoint.keys()].slice(0, 5).join(', ');
-  const maps = [...new Set(candidates.map(({ map }) => map.name))].join(', ');
-  throw new WeightsError(`${file}: none of its tensors (${some}, ...) is known to any of the maps ${maps}`);
+  return best;
 }
 
 const WRAPPER = 'module.';

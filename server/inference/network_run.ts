@@ -1,6 +1,7 @@
 import { InferenceSession, Tensor as OnnxTensor } from 'onnxruntime-node';
 import { foldablePairs, foldGraph, foldWeights } from '../../models/graph/folding.ts';
 import type { Graph } from '../../models/graph/graph.ts';
+import { elementCount } from '../../models/graph/graph.ts';
 import type { InputSize } from '../../models/graph/image_input.ts';
 import { toOnnx } from '../../models/graph/onnx/writer.ts';
 import type { Tensor, Weights } from '../../models/graph/tensor.ts';
@@ -21,6 +22,8 @@ export class TapError extends Error {
 }
 
 const MOST_SUGGESTED = 6;
+/** One gigabyte of float32. */
+const MAX_ELEMENTS = 2 ** 28;
 
 /**
  * Runs a model's network on any size that it can take, and gives its outputs and whatever values of it are asked for.
@@ -47,17 +50,23 @@ export async function runNetwork(
   const wanted = new Map([...plain.outputs.keys()].map((name) => [name, outputs.get(name) ?? '']));
   for (const [tap, value] of resolved) wanted.set(tap, outputs.get(value) ?? '');
 
+  const shapes = new Map(
+    [...wanted].map(([name, value]) => [name, [images, ...(graph.values.get(value)?.shape ?? [])]]),
+  );
+  const count = [...shapes.values()].reduce((sum, shape) => sum + elementCount(shape), 0);
+  if (count > MAX_ELEMENTS) {
+    throw new TapError(
+      `the outputs would have ${count} elements, and at most ${MAX_ELEMENTS} are written: run fewer images, or tap less`,
+    );
+  }
+  const results = new Map(
+    [...shapes].map(([name, shape]) => [name, tensor(shape, new Float32Array(elementCount(shape)))]),
+  );
   const session = await InferenceSession.create(toOnnx(folded, foldWeights(graph, weights)), {
     executionProviders: ['cpu'],
     intraOpNumThreads: threads,
     graphOptimizationLevel: 'all',
   });
-  const results = new Map(
-    [...wanted].map(([name, value]) => {
-      const shape = [images, ...(graph.values.get(value)?.shape ?? [])];
-      return [name, tensor(shape, new Float32Array(shape.reduce((a, b) => a * b, 1)))] as const;
-    }),
-  );
   // One image at a time: a batch of maps at full size would not fit everywhere.
   const perImage = input.data.length / Math.max(1, images);
   for (let at = 0; at < images; at++) {
@@ -107,7 +116,7 @@ function resolveTap(graph: Graph, record: ModelRecord, tap: string): string {
 
 /** Names of the library that the weights came from. */
 function aliasesOf(graph: Graph, { source, backbone, head }: ModelRecord): ReadonlyMap<string, string> {
-  return source.kind === 'package' ? new Map() : mapNamed(source.map).taps({ backbone, head, graph });
+  return mapNamed(source.map).taps({ backbone, head, graph });
 }
 
 /** `a.b.c` and what it lies in: a.b, a. */

@@ -53,12 +53,14 @@ export interface NpmSource {
   readonly map: string;
 }
 
-/** A .safetensors in the folder weights/ of this package, its tensors named as the graph names them. */
+/** A .safetensors in the folder weights/ of this package. */
 export interface PackageSource {
   readonly kind: 'package';
   readonly file: string;
   readonly bytes: number;
   readonly sha256: string;
+  /** Which name map reads it; `thinlens`, where its tensors are named as the graph names them. */
+  readonly map: string;
 }
 
 /** A .safetensors in the store's folder imported/, its tensors named as the graph names them. */

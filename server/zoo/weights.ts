@@ -67,7 +67,8 @@ export async function loadWeights(record: ModelRecord, home: string): Promise<We
       `the weights of ${name} in ${path} have SHA-256 ${sha256}, pinned is ${source.sha256}: ${remedy}`,
     );
   }
-  return readSafetensors(bytes, source.file).tensors;
+  const { tensors } = readSafetensors(bytes, source.file);
+  return source.kind === 'package' ? mapped(record, source.map, tensors, source.file) : tensors;
 }
 
 async function loadFromNpm(record: ModelRecord, source: NpmSource, path: string): Promise<Weights> {
@@ -84,8 +85,13 @@ async function loadFromNpm(record: ModelRecord, source: NpmSource, path: string)
   }
   const shards = new Map(names.map((shard, index) => [shard, bytes[index] as Buffer]));
   const tensors = readTfjsWeights(model, shards, source.manifest);
+  return mapped(record, source.map, tensors, source.manifest);
+}
+
+/** A checkpoint's tensors under the names of the record's graph. */
+function mapped(record: ModelRecord, map: string, tensors: Weights, file: string): Weights {
   const target = { backbone: record.backbone, head: record.head, graph: networkOf(record).graph };
-  return applyMap(mapNamed(source.map), target, tensors, source.manifest).weights;
+  return applyMap(mapNamed(map), target, tensors, file).weights;
 }
 
 function parseJson(text: string, file: string): unknown {

@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import type { Tensor } from '../../models/graph/tensor.ts';
 import { writeSafetensors } from '../../models/weights/safetensors.ts';
+import { runNetwork } from '../../server/inference/network_run.ts';
+import { recordNamed } from '../../server/zoo/records.ts';
+import { loadWeights } from '../../server/zoo/weights.ts';
 import { readFixture } from '../safetensors.ts';
 import { home, thinlens } from './child.ts';
 
@@ -144,6 +147,15 @@ describe('thinlens run', () => {
       input,
       ['--taps', 'logits,backbone.stem.conv'],
       /backbone\.stem\.conv' is a convolution .*folded into: tap backbone\.stem\.bn .* or backbone\.stem /,
+    );
+  });
+
+  test('outputs beyond any memory are refused before they are made', async () => {
+    const record = recordNamed(MODEL, home) ?? assert.fail('it was not imported');
+    const input = { kind: 'tensor', data: new Float32Array(0), shape: [10_000, 3, 256, 256] } as const;
+    await assert.rejects(
+      runNetwork(record, await loadWeights(record, home), input, { taps: ['backbone.stem'], threads: 1 }),
+      /would have 2621540000 elements, and at most 268435456/,
     );
   });
 

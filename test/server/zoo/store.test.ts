@@ -123,6 +123,21 @@ describe('weights', () => {
     });
   });
 
+  test('of this package that are not in the installation are unavailable', async () => {
+    const source = {
+      kind: 'package',
+      file: 'none.safetensors',
+      bytes: 1,
+      sha256: '',
+      map: 'thinlens',
+    } as const;
+    await assert.rejects(loadWeights({ ...record, source }, store.home), (error: Error) => {
+      assert.ok(error instanceof ModelUnavailableError);
+      assert.match(error.message, /not in this installation: .*weights\/none\.safetensors is missing/);
+      return true;
+    });
+  });
+
   test('that are not the pinned ones are refused', async () => {
     const other = { ...record, source: { ...record.source, sha256: '0'.repeat(64) } };
     await assert.rejects(loadWeights(other, store.home), /pinned is 0000/);

@@ -1,6 +1,9 @@
 import type { Tensor } from '../graph/tensor.ts';
 import { tensor } from '../graph/tensor.ts';
+import type { Dtype } from './dtype.ts';
+import { DTYPE_BYTES, decode, elementCount, isCount } from './dtype.ts';
 import { WeightsError } from './errors.ts';
+import { quote } from './quote.ts';
 
 /** One weight of a TF.js manifest. */
 interface ManifestWeight {
@@ -15,15 +18,15 @@ interface ManifestGroup {
   readonly weights: readonly ManifestWeight[];
 }
 
-/** Bytes an element as stored, by the manifest's dtype (or the quantised one). */
-const ELEMENT_BYTES: Readonly<Record<string, number>> = {
-  float32: 4,
-  int32: 4,
-  float16: 2,
-  uint16: 2,
-  uint8: 1,
-  bool: 1,
-};
+/** How an element is stored, by the manifest's dtype (or the quantised one). */
+const STORED_AS: ReadonlyMap<string, Dtype> = new Map<string, Dtype>([
+  ['float32', 'F32'],
+  ['int32', 'I32'],
+  ['float16', 'F16'],
+  ['uint16', 'U16'],
+  ['uint8', 'U8'],
+  ['bool', 'U8'],
+]);
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null;
@@ -33,11 +36,16 @@ function checkWeight(value: unknown, file: string): ManifestWeight {
     throw new WeightsError(`${file}: a weight of the manifest has no name or dtype`);
   }
   const { name, dtype, shape, quantization } = value;
-  if (!Array.isArray(shape) || shape.some((size) => !Number.isSafeInteger(size) || size < 0)) {
-    throw new WeightsError(`${file}: the shape of '${name}' must be an array of whole numbers`);
+  if (!Array.isArray(shape) || !shape.every(isCount)) {
+    throw new WeightsError(`${file}: the shape of ${quote(name)} must be an array of whole numbers`);
   }
   if (quantization !== undefined && (!isRecord(quantization) || typeof quantization.dtype !== 'string')) {
-    throw new WeightsError(`${file}: the quantization of '${name}' has no dtype`);
+    throw new WeightsError(`${file}: the quantization of ${quote(name)} has no dtype`);
+  }
+  for (const part of ['scale', 'min'] as const) {
+    if (isRecord(quantization) && !['number', 'undefined'].includes(typeof quantization[part])) {
+      throw new WeightsError(`${file}: the quantization of ${quote(name)} has a ${part} that is no number`);
+    }
   }
   return {
     name,
@@ -73,51 +81,18 @@ export function tfjsShards(model: unknown, file: string): string[] {
   return manifestOf(model, file).flatMap(({ paths }) => paths);
 }
 
-/** IEEE half precision to single. */
-function halfToFloat(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >> 10) & 0x1f;
-  const fraction = half & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-function decodeWeight(weight: ManifestWeight, view: DataView, count: number, file: string): Float32Array {
-  const stored = weight.quantization?.dtype ?? weight.dtype;
-  const { scale = 1, min = 0 } = weight.quantization ?? {};
-  const values = new Float32Array(count);
-  for (let i = 0; i < count; i++) {
-    switch (stored) {
-      case 'float32':
-        values[i] = view.getFloat32(i * 4, true);
-        break;
-      case 'int32':
-        values[i] = view.getInt32(i * 4, true);
-        break;
-      case 'float16':
-        values[i] = halfToFloat(view.getUint16(i * 2, true));
-        break;
-      case 'uint16':
-        values[i] = view.getUint16(i * 2, true) * scale + min;
-        break;
-      case 'uint8':
-      case 'bool':
-        values[i] = view.getUint8(i) * scale + min;
-        break;
-      default:
-        throw new WeightsError(
-          `${file}: '${weight.name}' is of type ${stored}, which this reader does not know`,
-        );
-    }
-  }
+function decodeWeight({ quantization }: ManifestWeight, dtype: Dtype, bytes: Uint8Array): Float32Array {
+  const values = decode(dtype, bytes);
+  const { scale = 1, min = 0 } = quantization ?? {};
+  if (dtype !== 'U8' && dtype !== 'U16') return values;
+  for (let i = 0; i < values.length; i++) values[i] = (values[i] as number) * scale + min;
   return values;
 }
 
 /**
  * Reads the weights of a TF.js graph or layers model (model.json and its binary shards), dequantised to float32.
  * Format: tensorflow/tfjs tfjs-core/src/io/types.ts (WeightsManifestConfig). Lengths are checked before anything is
- * allocated; nothing of the file is executed.
+ * allocated; no shard is used twice, so the tensors take at most four times the shards' bytes.
  * @param model the parsed model.json
  * @param shards the shard files by name, see `tfjsShards`
  * @param file name used in errors
@@ -129,31 +104,35 @@ export function readTfjsWeights(
   file: string,
 ): Map<string, Tensor> {
   const tensors = new Map<string, Tensor>();
+  const used = new Set<string>();
   for (const group of manifestOf(model, file)) {
     const parts = group.paths.map((path) => {
       const bytes = shards.get(path);
-      if (!bytes) throw new WeightsError(`${file}: shard '${path}' is missing`);
+      if (!bytes) throw new WeightsError(`${file}: shard ${quote(path)} is missing`);
+      // Else a short manifest could make much of a small shard.
+      if (used.has(path)) throw new WeightsError(`${file}: shard ${quote(path)} is listed twice`);
+      used.add(path);
       return bytes;
     });
     const bytes = Buffer.concat(parts);
     let at = 0;
     for (const weight of group.weights) {
       const stored = weight.quantization?.dtype ?? weight.dtype;
-      const size = ELEMENT_BYTES[stored];
-      if (!size)
+      const dtype = STORED_AS.get(stored);
+      if (!dtype) {
         throw new WeightsError(
-          `${file}: '${weight.name}' is of type ${stored}, which this reader does not know`,
-        );
-      const count = weight.shape.reduce((product, dimension) => product * dimension, 1);
-      const end = at + count * size;
-      if (!(end <= bytes.length)) {
-        throw new WeightsError(
-          `${file}: '${weight.name}' ends at byte ${end}, but its shards hold ${bytes.length} (truncated?)`,
+          `${file}: ${quote(weight.name)} is of type ${quote(stored)}, which this reader does not know`,
         );
       }
-      if (tensors.has(weight.name)) throw new WeightsError(`${file}: '${weight.name}' is listed twice`);
-      const view = new DataView(bytes.buffer, bytes.byteOffset + at, count * size);
-      tensors.set(weight.name, tensor(weight.shape, decodeWeight(weight, view, count, file)));
+      const count = elementCount(weight.shape) ?? Number.POSITIVE_INFINITY;
+      const end = at + count * (DTYPE_BYTES.get(dtype) as number);
+      if (!(end <= bytes.length)) {
+        throw new WeightsError(
+          `${file}: ${quote(weight.name)} ends at byte ${end}, but its shards hold ${bytes.length} (truncated?)`,
+        );
+      }
+      if (tensors.has(weight.name)) throw new WeightsError(`${file}: ${quote(weight.name)} is listed twice`);
+      tensors.set(weight.name, tensor(weight.shape, decodeWeight(weight, dtype, bytes.subarray(at, end))));
       at = end;
     }
     if (at !== bytes.length) {

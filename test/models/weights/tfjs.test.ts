@@ -85,13 +85,29 @@ describe('the TF.js weight reader', () => {
       'an unknown type',
       manifest([{ ...weight, dtype: 'complex64' }]),
       [['a.bin', floats(1, 2)]],
-      /'w' is of type complex64/,
+      /'w' is of type 'complex64'/,
     ],
     [
       'a name listed twice',
       manifest([weight, weight]),
       [['a.bin', floats(1, 2, 3, 4)]],
       /'w' is listed twice/,
+    ],
+    [
+      'a shard listed twice',
+      manifest([{ ...weight, shape: [4] }], ['a.bin', 'a.bin']),
+      [['a.bin', floats(1, 2)]],
+      /shard 'a\.bin' is listed twice/,
+    ],
+    [
+      'a scale that is no number',
+      {
+        weightsManifest: [
+          { paths: ['a.bin'], weights: [{ ...weight, quantization: { dtype: 'uint8', scale: {} } }] },
+        ],
+      },
+      [['a.bin', Uint8Array.of(1, 2)]],
+      /quantization of 'w' has a scale that is no number/,
     ],
     ['a shard path that leaves the folder', manifest([weight], ['../a.bin']), [], /plain file names/],
   ] as [string, unknown, [string, Uint8Array][], RegExp][]) {

@@ -56,16 +56,12 @@ async function check(graph: Graph) {
   } as const;
   const session = await InferenceSession.create(toOnnx(folded, repeatedNoise(folded)), options);
   try {
-    const [
-      {
-        name: pixels = '',
-        shape: [height = 0, width = 0, ...channels],
-      } = { shape: [] },
-    ] = folded.inputs;
+    const [image] = folded.inputs;
+    assert.ok(image);
+    const [height = 0, width = 0] = image.shape;
     const photo = smoothNoise(4, width, height, 9);
-    const outputs = await session.run({
-      [pixels]: new Tensor('uint8', photo, [1, height, width, ...channels]),
-    });
+    const pixels = new Tensor('uint8', photo, [1, ...image.shape]);
+    const outputs = await session.run({ [image.name]: pixels });
     assert.deepEqual(
       Object.keys(outputs),
       folded.outputs.map(({ name }) => name),

@@ -1,3 +1,4 @@
+import { isChannelwise, isDense, readersOf } from './channelwise.ts';
 import type { Convolution, Graph, Node, Slice, Value } from './graph.ts';
 import { GraphError, valueNamed } from './graph.ts';
 import { inferShape } from './shapes.ts';
@@ -26,32 +27,9 @@ export interface FoldedShuffles {
 const isRearrangement = (node: Node) =>
   node.op === 'channelShuffle' || ((node.op === 'slice' || node.op === 'concat') && node.axis === 0);
 
-const isDense = (node: Node): boolean => node.op === 'conv' && node.groups === 1;
-
-/** Whether `node` treats every channel for itself: in another order of channels it gives the same in that order. */
-function isChannelwise(node: Node, graph: Graph): boolean {
-  switch (node.op) {
-    case 'conv': {
-      const [channels] = valueNamed(graph, node.inputs[0] ?? '').shape;
-      return node.groups === channels && node.outChannels === channels;
-    }
-    case 'activation':
-    case 'maxPool':
-    case 'averagePool':
-    case 'globalAveragePool':
-    case 'broadcast':
-      return true;
-    default:
-      return false;
-  }
-}
-
 /** The values whose channels may come in any order, because every path from them ends in a dense convolution. */
 function orderFree(graph: Graph): Set<string> {
-  const readers = new Map<string, Node[]>();
-  for (const node of graph.nodes) {
-    for (const input of node.inputs) readers.set(input, [...(readers.get(input) ?? []), node]);
-  }
+  const readers = readersOf(graph);
   const outputs = new Set(graph.outputs.map(({ name }) => name));
   const free = new Set<string>();
   for (const { name } of graph.nodes.toReversed()) {

@@ -34,7 +34,7 @@ export interface Backbone {
   readonly paper: string;
   /** The implementation that names, widths and details were compared with. */
   readonly reference: string;
-  /** Width multipliers that were published; any positive one can be built. */
+  /** Width multipliers that were published; any positive one can be built, unless the family is a few tables and no rule. */
   readonly widths: readonly number[];
   /** What it can be built for; a network that ends at stride 16 has no 32. */
   readonly outputStrides: readonly OutputStride[];

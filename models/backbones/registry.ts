@@ -1,5 +1,6 @@
 import type { Backbone } from './backbone.ts';
 import { mobilenetV2 } from './mobilenet_v2.ts';
+import { shufflenetV2 } from './shufflenet_v2.ts';
 
 const registry = new Map<string, Backbone>();
 
@@ -24,3 +25,4 @@ export function backbones(): Backbone[] {
 }
 
 registerBackbone(mobilenetV2);
+registerBackbone(shufflenetV2);

@@ -27,7 +27,10 @@ export interface LayersOptions {
 export function layersOf(graph: Graph, { fuseActivations = true }: LayersOptions = {}): Layer[] {
   const pairs = foldablePairs(graph);
   const readers = new Map<string, number>();
-  for (const name of [...graph.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs.map(({ name }) => name)])
+  for (const name of [
+    ...graph.nodes.flatMap(({ inputs }) => inputs),
+    ...graph.outputs.map(({ name }) => name),
+  ])
     readers.set(name, (readers.get(name) ?? 0) + 1);
 
   const layers: { node: Node; nodes: Node[]; folded: boolean }[] = [];

@@ -61,7 +61,10 @@ export function peakMemory(
   });
   return {
     layers: highest(layers.map(ofLayer)),
-    blocks: highest([...layers.filter(({ node }) => node.block === undefined).map(ofLayer), ...blocks.map(ofBlock)]),
+    blocks: highest([
+      ...layers.filter(({ node }) => node.block === undefined).map(ofLayer),
+      ...blocks.map(ofBlock),
+    ]),
     scheduled: highest(schedule(graph, layers, elementBytes)),
   };
 }
@@ -133,6 +136,8 @@ function innerStorage({ layers, inputs, outputs }: Block, elementBytes: number, 
   };
   const needs = layers
     .filter(({ node }) => !MOVES.has(node.op))
-    .map(({ inputs: read, output }) => unique([...read, output]).reduce((sum, value) => sum + held(value), 0));
+    .map(({ inputs: read, output }) =>
+      unique([...read, output]).reduce((sum, value) => sum + held(value), 0),
+    );
   return Math.max(0, ...needs);
 }

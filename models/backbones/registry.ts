@@ -1,4 +1,5 @@
 import type { Backbone } from './backbone.ts';
+import { mnasnetA1, mnasnetB1, mnasnetSmall } from './mnasnet.ts';
 import { mobilenetV2 } from './mobilenet_v2.ts';
 import { shufflenetV2 } from './shufflenet_v2.ts';
 
@@ -24,5 +25,5 @@ export function backbones(): Backbone[] {
   return [...registry.values()];
 }
 
-registerBackbone(mobilenetV2);
-registerBackbone(shufflenetV2);
+for (const backbone of [mobilenetV2, shufflenetV2, mnasnetA1, mnasnetB1, mnasnetSmall])
+  registerBackbone(backbone);

@@ -423,7 +423,7 @@ export interface components {
             readonly paper: string;
             /** @description The implementation that it was compared with. */
             readonly reference: string;
-            /** @description Width multipliers that were published; any other can be counted. */
+            /** @description Width multipliers that were published. Families that are more than a few tables have others too. */
             readonly widths: readonly number[];
             /** @description Output strides that it can be built for. */
             readonly output_strides: readonly (8 | 16 | 32)[];
@@ -905,7 +905,10 @@ export interface operations {
     readonly getBackbone: {
         readonly parameters: {
             readonly query?: {
-                /** @description Width multiplier, the share of the paper's channels. Those of `widths` were published. */
+                /**
+                 * @description Width multiplier, the share of the paper's channels. Those of `widths` were published, and some backbones, such as
+                 *     ShuffleNets, have no others.
+                 */
                 readonly width?: number;
                 /**
                  * @description Side of the square input in pixels. Without it, what the head is usually given: 224 for a classifier, 300 for

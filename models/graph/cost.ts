@@ -90,7 +90,8 @@ export function layerCost(graph: Graph, layer: Layer, elementBytes: number): Lay
 /** Counts one image's work, the weights and the memory of `graph`, per layer and in all. */
 export function cost(graph: Graph, options: CostOptions = {}): Cost {
   const { elementBytes = 4 } = options;
-  const layers = layersOf(graph).map((layer) => layerCost(graph, layer, elementBytes));
+  const running = layersOf(graph);
+  const layers = running.map((layer) => layerCost(graph, layer, elementBytes));
   const total = (count: (layer: LayerCost) => number) => layers.reduce((sum, layer) => sum + count(layer), 0);
   return {
     madds: total(({ madds }) => madds),
@@ -101,7 +102,7 @@ export function cost(graph: Graph, options: CostOptions = {}): Cost {
       read: total(({ memoryAccess }) => memoryAccess.read),
       written: total(({ memoryAccess }) => memoryAccess.written),
     },
-    peakMemory: peakMemory(graph, options),
+    peakMemory: peakMemory(graph, options, running),
     layers,
   };
 }

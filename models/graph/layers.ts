@@ -76,7 +76,10 @@ export function blocksOf(graph: Graph, layers: readonly Layer[] = layersOf(graph
   const members = new Map<string, Layer[]>();
   for (const layer of layers) {
     const { block } = layer.node;
-    if (block !== undefined) members.set(block, [...(members.get(block) ?? []), layer]);
+    if (block === undefined) continue;
+    const own = members.get(block);
+    if (own) own.push(layer);
+    else members.set(block, [layer]);
   }
   const readBy = new Map<string, Set<string | undefined>>();
   const note = (value: Value, block: string | undefined) =>

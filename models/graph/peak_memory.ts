@@ -46,8 +46,8 @@ export const DEFAULT_SLICES = 4;
 export function peakMemory(
   graph: Graph,
   { elementBytes = 4, slices = DEFAULT_SLICES }: PeakMemoryOptions = {},
+  layers: readonly Layer[] = layersOf(graph),
 ): PeakMemory {
-  const layers = layersOf(graph);
   const blocks = blocksOf(graph, layers);
   const sum = (values: readonly Value[]) =>
     unique(values).reduce((bytes, value) => bytes + bytesOf(value, elementBytes), 0);

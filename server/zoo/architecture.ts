@@ -157,7 +157,7 @@ const INPUT: NetworkInput = { kind: 'tensor' };
 /**
  * The network, from its normalised image `input` float32 [3, H, W] on. The extra layers of an SSD head get the backbone's
  * width, as TensorFlow's detection models give it to them.
- * @throws ArchitectureError where the network does not fit into so small an image
+ * @throws ArchitectureError where the network does not fit into so small an image, or has no such width
  */
 export function graphOf({ backbone, width, size, outputStride, head, classes }: Architecture): Graph {
   const common = { name: backbone.name, backbone, width, classes, input: INPUT } as const;
@@ -187,6 +187,13 @@ export function graphOf({ backbone, width, size, outputStride, head, classes }: 
         }).graph;
     }
   } catch (error) {
+    // A family that is published as a few tables refuses the widths between them.
+    if (error instanceof RangeError && !backbone.widths.includes(width)) {
+      throw new ArchitectureError(
+        'width',
+        `must be ${listed(backbone.widths)} for ${backbone.name}, got ${width}`,
+      );
+    }
     if (!(error instanceof GraphError)) throw error;
     throw new ArchitectureError(
       'resolution',

@@ -13,7 +13,7 @@ export interface NetworkDescription {
   readonly layers: readonly NetworkLayer[];
 }
 
-/** Counts a network. @throws ArchitectureError where it does not fit into so small an image */
+/** Counts a network. @throws ArchitectureError where it does not fit into so small an image, or has no such width */
 export function describeNetwork(architecture: Architecture, options: CostOptions = {}): NetworkDescription {
   const counted = cost(graphOf(architecture), options);
   return { network: networkOf(architecture, counted), layers: counted.layers.map(layerOf) };

@@ -26,17 +26,16 @@ export interface InvertedResidualRow {
 export interface InvertedResidualTable {
   readonly stem: number;
   readonly stages: readonly (readonly InvertedResidualRow[])[];
-  readonly final: number;
-  /** The final convolution keeps its channels below width 1 (and may above it). */
-  readonly finalChannels: (channels: number, width: number) => number;
+  /** Channels of the final convolution at a width: families differ in whether it shrinks. */
+  readonly final: (width: number) => number;
 }
 
 /** The stride of the map whose expansion a detection head reads. */
 const EXPANSION_STRIDE = 16;
 
 /**
- * Adds `backbone.stem`, `backbone.stage{1..}.{0..}` and `backbone.final`. Every channel count is scaled by `width` and
- * rounded by `makeDivisible`, hidden ones after their multiplication.
+ * Adds `backbone.stem`, `backbone.stage{1..}.{0..}` and `backbone.final`. Channels are scaled by `width`
+ * and rounded by `makeDivisible`, hidden ones after their multiplication.
  */
 export function invertedResidualFeatures(
   builder: GraphBuilder,
@@ -84,8 +83,7 @@ export function invertedResidualFeatures(
       }
     }
   });
-  const channels = table.finalChannels(table.final, width);
-  const final = convBlock(builder, 'backbone.final', x, { channels }, style);
+  const final = convBlock(builder, 'backbone.final', x, { channels: table.final(width) }, style);
   byStride.set(strides.stride, final);
   return { expansion, bottleneck: x, final, byStride };
 }

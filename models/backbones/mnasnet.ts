@@ -8,12 +8,11 @@ const squeeze: InvertedResidualRow['squeeze'] = ({ input }) => ({
   gate: 'sigmoid',
 });
 
-/** The final convolution has 1280 channels at every width. */
-const final = { final: 1280, finalChannels: (channels: number) => channels };
+/** The same at every width. */
+const final = () => 1280;
 
 /** Figure 7 of the paper. */
 const A1: InvertedResidualTable = {
-  ...final,
   stem: 32,
   stages: [
     [{ expansion: 1, kernel: 3, channels: 16, stride: 1 }],
@@ -24,10 +23,10 @@ const A1: InvertedResidualTable = {
     [{ expansion: 6, kernel: 5, channels: 160, repeats: 3, stride: 2, squeeze }],
     [{ expansion: 6, kernel: 3, channels: 320, stride: 1 }],
   ],
+  final,
 };
 
 const B1: InvertedResidualTable = {
-  ...final,
   stem: 32,
   stages: [
     [{ expansion: 1, kernel: 3, channels: 16, stride: 1 }],
@@ -38,10 +37,10 @@ const B1: InvertedResidualTable = {
     [{ expansion: 6, kernel: 5, channels: 192, repeats: 4, stride: 2 }],
     [{ expansion: 6, kernel: 3, channels: 320, stride: 1 }],
   ],
+  final,
 };
 
 const SMALL: InvertedResidualTable = {
-  ...final,
   stem: 8,
   stages: [
     [{ expansion: 1, kernel: 3, channels: 8, stride: 1 }],
@@ -52,6 +51,7 @@ const SMALL: InvertedResidualTable = {
     [{ expansion: 6, kernel: 5, channels: 88, repeats: 3, stride: 2, squeeze }],
     [{ expansion: 6, kernel: 3, channels: 144, stride: 1 }],
   ],
+  final,
 };
 
 /** Names of A1's blocks in order, for checkpoints that number them flat. */

@@ -15,8 +15,7 @@ const TABLE: InvertedResidualTable = {
     [{ expansion: 6, kernel: 3, channels: 160, repeats: 3, stride: 2 }],
     [{ expansion: 6, kernel: 3, channels: 320, stride: 1 }],
   ],
-  final: 1280,
-  finalChannels: (channels, width) => makeDivisible(channels * Math.max(1, width)),
+  final: (width) => makeDivisible(1280 * Math.max(1, width)),
 };
 
 /** Names of the blocks in order, as `stage1.0`, `stage2.0`, `stage2.1`, ...: checkpoints that number them flat need it. */

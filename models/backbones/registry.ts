@@ -1,7 +1,17 @@
 import type { Backbone } from './backbone.ts';
 import { mnasnetA1, mnasnetB1, mnasnetSmall } from './mnasnet.ts';
+import { mobilenetV1 } from './mobilenet_v1.ts';
 import { mobilenetV2 } from './mobilenet_v2.ts';
+import { mobilenetV3Large, mobilenetV3Small } from './mobilenet_v3.ts';
+import {
+  shufflenetV1G1,
+  shufflenetV1G2,
+  shufflenetV1G3,
+  shufflenetV1G4,
+  shufflenetV1G8,
+} from './shufflenet_v1.ts';
 import { shufflenetV2 } from './shufflenet_v2.ts';
+import { squeezenet10, squeezenet11 } from './squeezenet.ts';
 
 const registry = new Map<string, Backbone>();
 
@@ -25,5 +35,22 @@ export function backbones(): Backbone[] {
   return [...registry.values()];
 }
 
-for (const backbone of [mobilenetV2, shufflenetV2, mnasnetA1, mnasnetB1, mnasnetSmall])
+for (const backbone of [
+  mobilenetV1,
+  mobilenetV2,
+  mobilenetV3Large,
+  mobilenetV3Small,
+  shufflenetV1G1,
+  shufflenetV1G2,
+  shufflenetV1G3,
+  shufflenetV1G4,
+  shufflenetV1G8,
+  shufflenetV2,
+  mnasnetA1,
+  mnasnetB1,
+  mnasnetSmall,
+  squeezenet10,
+  squeezenet11,
+]) {
   registerBackbone(backbone);
+}

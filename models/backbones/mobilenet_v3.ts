@@ -1,0 +1,97 @@
+import type { Backbone } from './backbone.ts';
+import type { InvertedResidualRow, InvertedResidualTable } from './inverted_residuals.ts';
+import { invertedResidualFeatures } from './inverted_residuals.ts';
+import { makeDivisible } from './width.ts';
+
+/** A quarter of the hidden channels, unlike MnasNet's quarter of the input. */
+const squeeze: InvertedResidualRow['squeeze'] = ({ hidden }) => ({
+  channels: makeDivisible(hidden / 4),
+  gate: 'hardSigmoid',
+});
+
+/** The first blocks keep ReLU: hard swish pays only where maps are small (section 5.2 of the paper). */
+const activation = 'relu';
+
+/** Table 1 of the paper; a stage is a run of blocks with the same channels, as timm groups them. */
+const LARGE: InvertedResidualTable = {
+  stem: 16,
+  stages: [
+    [{ expansion: 1, kernel: 3, channels: 16, stride: 1, activation }],
+    [
+      { expansion: 4, kernel: 3, channels: 24, stride: 2, activation },
+      { expansion: 3, kernel: 3, channels: 24, stride: 1, activation },
+    ],
+    [{ expansion: 3, kernel: 5, channels: 40, repeats: 3, stride: 2, squeeze, activation }],
+    [
+      { expansion: 6, kernel: 3, channels: 80, stride: 2 },
+      { expansion: 2.5, kernel: 3, channels: 80, stride: 1 },
+      { expansion: 2.3, kernel: 3, channels: 80, repeats: 2, stride: 1 },
+    ],
+    [{ expansion: 6, kernel: 3, channels: 112, repeats: 2, stride: 1, squeeze }],
+    [{ expansion: 6, kernel: 5, channels: 160, repeats: 3, stride: 2, squeeze }],
+  ],
+  final: (width) => makeDivisible(960 * width),
+};
+
+/** Table 2 of the paper. */
+const SMALL: InvertedResidualTable = {
+  stem: 16,
+  stages: [
+    [{ expansion: 1, kernel: 3, channels: 16, stride: 2, squeeze, activation }],
+    [
+      { expansion: 4.5, kernel: 3, channels: 24, stride: 2, activation },
+      { expansion: 88 / 24, kernel: 3, channels: 24, stride: 1, activation },
+    ],
+    [
+      { expansion: 4, kernel: 5, channels: 40, stride: 2, squeeze },
+      { expansion: 6, kernel: 5, channels: 40, repeats: 2, stride: 1, squeeze },
+    ],
+    [{ expansion: 3, kernel: 5, channels: 48, repeats: 2, stride: 1, squeeze }],
+    [{ expansion: 6, kernel: 5, channels: 96, repeats: 3, stride: 2, squeeze }],
+  ],
+  final: (width) => makeDivisible(576 * width),
+};
+
+/** Mean, a fully connected layer to `hidden` features with the style's activation, and the one that classifies. */
+function classifierOf(hidden: number): NonNullable<Backbone['classifier']> {
+  return (builder, { final }, { classes, style }) => {
+    const pooled = builder.globalAveragePool('classifier.pool', final);
+    const flat = builder.reshape('classifier.flatten', pooled, [final.shape[0] ?? 0]);
+    const wide = builder.fullyConnected('classifier.hidden', flat, hidden);
+    const active = builder.activation('classifier.act', wide, style.activation);
+    return builder.fullyConnected('classifier.output', active, classes);
+  };
+}
+
+const shared = {
+  paper: 'https://arxiv.org/abs/1905.02244',
+  reference:
+    'tensorflow/models research/slim/nets/mobilenet/mobilenet_v3.py; timm tf_mobilenetv3_*; torchvision at width 1',
+  widths: [0.75, 1],
+  outputStrides: [8, 16, 32],
+  carriesHeads: true,
+  style: { padding: 'same', epsilon: 1e-3, activation: 'hardSwish' },
+} as const;
+
+/**
+ * MobileNetV3-Large: MnasNet's blocks with hard swish, and a last stage behind the pooling. Howard et al. (arXiv
+ * 1905.02244), Table 1. As in the published checkpoints, the final convolution's 960 channels scale with the width, hidden
+ * channels are a multiple of the scaled input, and the classifier's 1280 features stay. (torchvision scales those too, and
+ * hidden channels from their number at width 1; it has no checkpoint other than of width 1, where nothing differs.)
+ */
+export const mobilenetV3Large: Backbone = {
+  ...shared,
+  name: 'mobilenet_v3_large',
+  title: 'MobileNetV3-Large',
+  features: (builder, image, options) => invertedResidualFeatures(builder, image, LARGE, options),
+  classifier: classifierOf(1280),
+};
+
+/** MobileNetV3-Small. Howard et al. (arXiv 1905.02244), Table 2; widths as in MobileNetV3-Large, with 576 and 1024. */
+export const mobilenetV3Small: Backbone = {
+  ...shared,
+  name: 'mobilenet_v3_small',
+  title: 'MobileNetV3-Small',
+  features: (builder, image, options) => invertedResidualFeatures(builder, image, SMALL, options),
+  classifier: classifierOf(1024),
+};

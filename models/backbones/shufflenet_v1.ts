@@ -1,0 +1,132 @@
+import type { GraphBuilder } from '../graph/builder.ts';
+import type { Value } from '../graph/graph.ts';
+import type { Backbone } from './backbone.ts';
+import { StrideTracker } from './backbone.ts';
+import type { Style } from './blocks.ts';
+import { convBlock, depthwiseBlock } from './blocks.ts';
+import { tableAtWidth } from './width.ts';
+
+/** Groups of the 1x1 convolutions, and the channels of stage 2 with them; each later stage doubles. Table 1 of the paper. */
+const STAGE2_CHANNELS = { 1: 144, 2: 200, 3: 240, 4: 272, 8: 384 } as const;
+export type ShuffleNetV1Groups = keyof typeof STAGE2_CHANNELS;
+
+/** Width multipliers that the paper's tables have. */
+const WIDTHS = [0.25, 0.5, 1, 1.5, 2];
+const STEM_CHANNELS = 24;
+/** Units of stages 2, 3 and 4; the first of each goes by stride 2. */
+const UNITS = [4, 8, 4] as const;
+const FIRST_STAGE = 2;
+/** The last stage at stride 16. */
+const EXPANSION_STAGE = 3;
+/** A unit's output channels to those between its two 1x1 convolutions. */
+const BOTTLENECK = 4;
+
+interface Channels {
+  readonly stem: number;
+  readonly stage2: number;
+}
+
+/**
+ * The widths that can be built with these groups: those whose bottlenecks divide into them. The paper prints figures for
+ * more, but not how it rounds. The stem scales down with the width, in whole groups, and up in whole steps: 12 (16
+ * with 8 groups), 24, 24 and 48 channels at 0.5, 1, 1.5 and 2, as in the reference.
+ */
+function channelsByWidth(groups: ShuffleNetV1Groups): Map<number, Channels> {
+  return new Map(
+    WIDTHS.map((width): [number, Channels] => {
+      const stem = STEM_CHANNELS * (width < 1 ? width : Math.floor(width));
+      const stage2 = STAGE2_CHANNELS[groups] * width;
+      return [width, { stem: Math.ceil(stem / groups) * groups, stage2 }];
+    }).filter(([, { stage2 }]) => stage2 % (BOTTLENECK * groups) === 0),
+  );
+}
+
+interface UnitOptions {
+  readonly channels: number;
+  readonly groups: number;
+  /** Of the first 1x1 convolution. */
+  readonly reduceGroups: number;
+  readonly stride: number;
+  readonly dilation: number;
+  /** First of its stage: joins a pooled shortcut instead of adding a plain one. */
+  readonly first: boolean;
+}
+
+/**
+ * ShuffleNetV1's unit: grouped 1x1 convolution, shuffle, linear depthwise, linear grouped 1x1, and a shortcut before the
+ * activation. Where dilation replaces the unit's stride, the shortcut's 3x3 mean has stride 1 and is not dilated.
+ * Source: Zhang et al. (arXiv 1707.01083), figure 2 (b) and (c).
+ */
+function shuffleUnit(
+  builder: GraphBuilder,
+  name: string,
+  x: Value,
+  { channels, groups, reduceGroups, stride, dilation, first }: UnitOptions,
+  style: Style,
+): Value {
+  return builder.block(name, () => {
+    const reduce = { channels: channels / BOTTLENECK, groups: reduceGroups };
+    const reduced = convBlock(builder, `${name}.reduce`, x, reduce, style);
+    const shuffled = groups > 1 ? builder.channelShuffle(`${name}.shuffle`, reduced, groups) : reduced;
+    const depthwise = { stride, dilation, linear: true };
+    const filtered = depthwiseBlock(builder, `${name}.depthwise`, shuffled, depthwise, style);
+    const expand = { channels: first ? channels - (x.shape[0] ?? 0) : channels, groups, linear: true };
+    const expanded = convBlock(builder, `${name}.expand`, filtered, expand, style);
+    const pool = { kernel: 3, stride, padding: style.padding };
+    const joined = first
+      ? builder.concat(`${name}.concat`, [builder.averagePool(`${name}.pool`, x, pool), expanded], 0)
+      : builder.add(`${name}.add`, x, expanded);
+    return builder.activation(`${name}.act`, joined, style.activation);
+  });
+}
+
+/**
+ * ShuffleNetV1: 1x1 convolutions in groups, and a channel shuffle so that the groups hear of each other. Zhang et al. (arXiv
+ * 1707.01083), Table 1. The very first 1x1 convolution is not grouped, as its input has few channels. It has no
+ * convolution behind its units. `style` is of the reference's checkpoints (whose shuffle is the inverse of the
+ * paper's, which is built here: their 1x1 convolutions hold the channels in another order).
+ */
+function shufflenetV1(groups: ShuffleNetV1Groups): Backbone {
+  const table = channelsByWidth(groups);
+  const title = `ShuffleNetV1 (g=${groups})`;
+  return {
+    name: `shufflenet_v1_g${groups}`,
+    title,
+    paper: 'https://arxiv.org/abs/1707.01083',
+    reference: 'megvii-model/ShuffleNet-Series ShuffleNetV1; osmr/imgclsmob shufflenet_g*',
+    widths: [...table.keys()],
+    outputStrides: [8, 16, 32],
+    carriesHeads: false,
+    style: { padding: 'symmetric', epsilon: 1e-5, activation: 'relu' },
+    features(builder, image, { width, outputStride, style }) {
+      const { stem, stage2 } = tableAtWidth(title, table, width);
+      const byStride = new Map<number, Value>();
+      const strides = new StrideTracker(outputStride, 2);
+      let x = convBlock(builder, 'backbone.stem', image, { channels: stem, kernel: 3, stride: 2 }, style);
+      byStride.set(strides.stride, x);
+      const { stride } = strides.next(2);
+      x = builder.maxPool('backbone.pool', x, { kernel: 3, stride, padding: style.padding });
+      byStride.set(strides.stride, x);
+      let expansion = x;
+      UNITS.forEach((units, index) => {
+        const stage = FIRST_STAGE + index;
+        const channels = stage2 * 2 ** index;
+        for (let unit = 0; unit < units; unit++) {
+          const first = unit === 0;
+          const reduceGroups = stage === FIRST_STAGE && first ? 1 : groups;
+          const options = { channels, groups, reduceGroups, first, ...strides.next(first ? 2 : 1) };
+          x = shuffleUnit(builder, `backbone.stage${stage}.${unit}`, x, options, style);
+          byStride.set(strides.stride, x);
+        }
+        if (stage === EXPANSION_STAGE) expansion = x;
+      });
+      return { expansion, bottleneck: x, final: x, byStride };
+    },
+  };
+}
+
+export const shufflenetV1G1 = shufflenetV1(1);
+export const shufflenetV1G2 = shufflenetV1(2);
+export const shufflenetV1G3 = shufflenetV1(3);
+export const shufflenetV1G4 = shufflenetV1(4);
+export const shufflenetV1G8 = shufflenetV1(8);

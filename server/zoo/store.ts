@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { foldGraph, foldWeights } from '../../models/graph/folding.ts';
+import { lower } from '../../models/graph/lowering.ts';
 import { toOnnx } from '../../models/graph/onnx/writer.ts';
 import { checkFit } from '../../models/weights/fit.ts';
 import type { ModelRecord } from './catalog.ts';
@@ -9,7 +9,7 @@ import { networkOf } from './network.ts';
 import { loadWeights } from './weights.ts';
 
 /** Raised whenever the same record, graph and weights would compile to other bytes than before. */
-const COMPILER_VERSION = 1;
+const COMPILER_VERSION = 2;
 
 /** A temporary file this old was left by a process that died while writing. */
 const ABANDONED_AFTER_MS = 10 * 60 * 1000;
@@ -58,7 +58,7 @@ export class ModelStore {
 
   /** Where the compiled form of `record` lies, whether it exists or not. */
   pathOf(record: ModelRecord): string {
-    const { nodes, outputs } = foldGraph(networkOf(record).graph);
+    const { nodes, outputs } = lower(networkOf(record).graph).graph;
     const key = sha256Of(Buffer.from(JSON.stringify([COMPILER_VERSION, record, nodes, outputs]))).slice(
       0,
       16,
@@ -82,7 +82,8 @@ async function compile(record: ModelRecord): Promise<Uint8Array> {
   const { graph } = networkOf(record);
   const weights = await loadWeights(record);
   checkFit(graph, weights, `the checkpoint of ${record.name}`);
-  return toOnnx(foldGraph(graph), foldWeights(graph, weights), {
+  const lowered = lower(graph);
+  return toOnnx(lowered.graph, lowered.weights(weights), {
     metadata: { model: record.name, licence: record.licence, attribution: record.attribution },
   });
 }

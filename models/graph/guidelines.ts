@@ -255,10 +255,11 @@ function elementWise(graph: Graph, fused: readonly Layer[]): ElementWise {
       elements: totalBytes(layerCost(graph, layer, 1).memoryAccess),
     }));
     const whole = sumOf(each, ({ elements }) => elements) || 1;
-    const own = each
-      .filter(({ op }) => ELEMENT_WISE.has(op))
-      .map(({ layer, op, elements }) => ({ layer, op, share: elements / whole }));
-    return { own, share: sumOf(own, ({ share }) => share) };
+    const own = each.filter(({ op }) => ELEMENT_WISE.has(op));
+    return {
+      own: own.map(({ layer, op, elements }) => ({ layer, op, share: elements / whole })),
+      share: sumOf(own, ({ elements }) => elements) / whole,
+    };
   };
   const rest = traffic(fused);
   return {

@@ -1,6 +1,6 @@
 import { isChannelwise, isDense, readersOf } from './channelwise.ts';
 import type { Convolution, Graph, Node, Value } from './graph.ts';
-import { GraphError, valueNamed } from './graph.ts';
+import { elementCount, GraphError, valueNamed } from './graph.ts';
 import { inferShape } from './shapes.ts';
 import type { Tensor, Weights } from './tensor.ts';
 import { tensor } from './tensor.ts';
@@ -62,6 +62,9 @@ export function padChannels(graph: Graph): PaddedChannels {
   const counts = new Map<string, number>();
   for (const root of graph.nodes) {
     if (root.op !== 'conv' || !isDense(root)) continue;
+    // A single cell (squeeze-and-excitation) is as long in either layout.
+    const { shape } = valueNamed(graph, root.name);
+    if (elementCount(shape) === shape[0]) continue;
     const run = channelwiseRun(root, graph, readers, outputs);
     if (!run) continue;
     const alignment = run.some(isPooling) ? POOLING_ALIGNMENT : CONVOLUTION_ALIGNMENT;

@@ -22,6 +22,12 @@ export function isChannelwise(node: Node, graph: Graph): boolean {
   }
 }
 
+/** Which channel of its input each channel of a `ChannelShuffle`'s output is. */
+export function shuffledOrder(channels: number, groups: number): number[] {
+  const perGroup = channels / groups;
+  return Array.from({ length: channels }, (_, i) => (i % groups) * perGroup + Math.floor(i / groups));
+}
+
 /** The nodes that read each value; a value that nobody reads is not in it. */
 export function readersOf(graph: Graph): Map<string, Node[]> {
   const readers = new Map<string, Node[]>();

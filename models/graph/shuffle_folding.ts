@@ -1,4 +1,4 @@
-import { isChannelwise, isDense, readersOf } from './channelwise.ts';
+import { isChannelwise, isDense, readersOf, shuffledOrder } from './channelwise.ts';
 import type { Convolution, Graph, Node, Slice, Value } from './graph.ts';
 import { GraphError, valueNamed } from './graph.ts';
 import { inferShape } from './shapes.ts';
@@ -115,10 +115,7 @@ class ShuffleFolder {
     const joined = node.inputs.flatMap((input) => this.#originsOf(input));
     if (node.op === 'slice') channels = joined.slice(node.start, node.end);
     else if (node.op === 'channelShuffle') {
-      const perGroup = joined.length / node.groups;
-      channels = joined.map(
-        (_, i) => joined[(i % node.groups) * perGroup + Math.floor(i / node.groups)] as Origin,
-      );
+      channels = shuffledOrder(joined.length, node.groups).map((channel) => joined[channel] as Origin);
     } else channels = joined;
     this.#origins.set(name, channels);
     return channels;

@@ -66,6 +66,13 @@ describe('padding of channels', () => {
     assert.deepEqual(channels(assertSame(builder.build([last]))), [8, 8, 8, 6]);
   });
 
+  test('not for maps of a single cell', () => {
+    const { builder, x } = start();
+    const first = builder.conv('first', builder.globalAveragePool('p', x), { channels: 6 });
+    const graph = builder.build([builder.conv('second', first, { channels: 5 })]);
+    assert.equal(assertSame(graph), graph);
+  });
+
   for (const [reader, read] of Object.entries<(builder: GraphBuilder, x: Value) => Value>({
     'an output': (_, x) => x,
     'a sum': (builder, x) => builder.add('s', x, x),

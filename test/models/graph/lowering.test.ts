@@ -5,6 +5,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { buildSsdlite } from '../../../heads/ssdlite/graph.ts';
 import { buildClassifier } from '../../../models/backbones/classifier.ts';
 import { shufflenetV2 } from '../../../models/backbones/shufflenet_v2.ts';
+import { GraphBuilder } from '../../../models/graph/builder.ts';
 import { foldGraph, foldWeights } from '../../../models/graph/folding.ts';
 import type { Graph } from '../../../models/graph/graph.ts';
 import { elementCount } from '../../../models/graph/graph.ts';
@@ -43,6 +44,21 @@ async function assertSame(graph: Graph): Promise<Graph> {
   }
   return lowered.graph;
 }
+
+test('a channel shuffle in ONNX Runtime is the one by definition, also of a batch', async () => {
+  const builder = new GraphBuilder('shuffle');
+  const graph = builder.build([builder.channelShuffle('s', builder.input('x', 'float32', [6, 1, 2]), 3)]);
+  const session = await InferenceSession.create(toOnnx(graph, new Map()), { intraOpNumThreads: 1 });
+  const data = Float32Array.from({ length: 24 }, (_, i) => i);
+  const { s } = await session.run({ x: new Tensor('float32', data, [2, 6, 1, 2]) });
+  await session.release();
+  // Groups (0 1) (2 3) (4 5) become 0 2 4 1 3 5.
+  const channels = [0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11];
+  assert.deepEqual(
+    Array.from(s?.data as Float32Array),
+    channels.flatMap((channel) => [2 * channel, 2 * channel + 1]),
+  );
+});
 
 const tensorInput = { kind: 'tensor' } as const;
 

@@ -70,6 +70,49 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/v1/backbones": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * List the backbones that networks are built from
+         * @description Every backbone of the registry, whether a model of this server uses it or not, with its cost as a classifier of 1000
+         *     classes for 224x224 pixels at width 1.
+         */
+        readonly get: operations["listBackbones"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/v1/backbones/{backbone}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Count the work, weights and memory of a network
+         * @description What a backbone costs at a width, an input size and an output stride, with a classifier or under a detection or
+         *     segmentation head, in all and layer by layer. Everything is counted from the network's description; nothing runs,
+         *     and no weights are needed.
+         */
+        readonly get: operations["getBackbone"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/livez": {
         readonly parameters: {
             readonly query?: never;
@@ -308,6 +351,94 @@ export interface components {
         readonly ModelList: {
             readonly models: readonly components["schemas"]["Model"][];
         };
+        /**
+         * @description What is built on a backbone: its paper's classifier, SSDLite, SSD with full 3x3 convolutions, or DeepLabv3 with image
+         *     pooling and a 1x1 convolution only (`deeplabv3`) or with its whole pyramid (`deeplabv3_aspp`).
+         * @enum {string}
+         */
+        readonly Head: "classifier" | "ssdlite" | "ssd" | "deeplabv3" | "deeplabv3_aspp";
+        /** @description Bytes moved for one image at 4 bytes an element: each weight, each input and each output of every layer once. */
+        readonly MemoryAccess: {
+            /** @description Weights, BatchNorm folded. */
+            readonly weight_bytes: number;
+            /** @description Activations read. */
+            readonly read_bytes: number;
+            /** @description Activations written. */
+            readonly written_bytes: number;
+            readonly total_bytes: number;
+        };
+        readonly Peak: {
+            readonly bytes: number;
+            /** @description The layer or block where it is. */
+            readonly at: string;
+        };
+        /** @description The most activation memory that one image needs at a time, at 4 bytes an element. */
+        readonly PeakMemory: {
+            /** @description The largest sum of one layer's inputs and output (arXiv 1801.04381, section 5.1). */
+            readonly layers: components["schemas"]["Peak"];
+            /** @description The same with every block as one operator, whose inner values are computed a quarter of their channels at a time. */
+            readonly blocks: components["schemas"]["Peak"];
+            /** @description Layer by layer, every value kept until its last reader. */
+            readonly scheduled: components["schemas"]["Peak"];
+        };
+        /** @description A backbone at one width and size with a head, and its cost for one image. */
+        readonly Network: {
+            readonly head: components["schemas"]["Head"];
+            /** @description Columns of the predictions, a background included where the head has one. */
+            readonly classes: number;
+            /** @description Width multiplier. */
+            readonly width: number;
+            readonly input: components["schemas"]["Size"];
+            /**
+             * @description Input pixels to one cell of the backbone's last feature map.
+             * @enum {integer}
+             */
+            readonly output_stride: 8 | 16 | 32;
+            /** @description Multiply-accumulates of convolution and fully connected layers. */
+            readonly madds: number;
+            /** @description Weights, biases, and BatchNorm's gamma and beta, as papers count. */
+            readonly parameters: number;
+            /** @description What runs, with BatchNorm folded into the convolutions. */
+            readonly parameters_folded: number;
+            readonly memory_access: components["schemas"]["MemoryAccess"];
+            readonly peak_memory: components["schemas"]["PeakMemory"];
+        };
+        /** @description One layer as it runs, with the BatchNorm and the activation function that run inside it. */
+        readonly NetworkLayer: {
+            readonly name: string;
+            /** @description What it does, such as conv, add, globalAveragePool. */
+            readonly op: string;
+            /** @description The block of the network's table that it belongs to. */
+            readonly block?: string;
+            /** @description Of its output, [channels, height, width] for a map. */
+            readonly shape: readonly number[];
+            readonly madds: number;
+            readonly parameters: number;
+            readonly parameters_folded: number;
+            readonly memory_access: components["schemas"]["MemoryAccess"];
+        };
+        readonly Backbone: {
+            /** @description What requests call it. */
+            readonly name: string;
+            /** @description What people call it. */
+            readonly title: string;
+            /** Format: uri */
+            readonly paper: string;
+            /** @description The implementation that it was compared with. */
+            readonly reference: string;
+            /** @description Width multipliers that were published. Families that are more than a few tables have others too. */
+            readonly widths: readonly number[];
+            /** @description Output strides that it can be built for. */
+            readonly output_strides: readonly (8 | 16 | 32)[];
+            /** @description Whether detection and segmentation heads may be built on it. */
+            readonly carries_heads: boolean;
+            readonly network: components["schemas"]["Network"];
+            /** @description The network's layers, in the order in which they run. Only where one backbone is asked for. */
+            readonly layers?: readonly components["schemas"]["NetworkLayer"][];
+        };
+        readonly BackboneList: {
+            readonly backbones: readonly components["schemas"]["Backbone"][];
+        };
         readonly Health: {
             /** @enum {string} */
             readonly status: "ok" | "unavailable";
@@ -318,7 +449,7 @@ export interface components {
          * @description Stable name of a problem; docs/reference/errors.md explains each.
          * @enum {string}
          */
-        readonly ProblemCode: "no_image" | "invalid_parameter" | "unknown_parameter" | "invalid_body" | "precision_unavailable" | "wrong_task" | "not_found" | "unknown_model" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "body_too_large" | "image_too_large" | "batch_too_large" | "unsupported_image" | "unsupported_encoding" | "undecodable_image" | "region_outside_image" | "internal_error" | "worker_failed" | "model_unavailable" | "overloaded" | "shutting_down" | "deadline_exceeded";
+        readonly ProblemCode: "no_image" | "invalid_parameter" | "unknown_parameter" | "invalid_body" | "precision_unavailable" | "wrong_task" | "not_found" | "unknown_model" | "unknown_backbone" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "body_too_large" | "image_too_large" | "batch_too_large" | "unsupported_image" | "unsupported_encoding" | "undecodable_image" | "region_outside_image" | "internal_error" | "worker_failed" | "model_unavailable" | "overloaded" | "shutting_down" | "deadline_exceeded";
         /** @description One of several things that were wrong, and where. */
         readonly ProblemError: {
             /** @description Name of a query parameter. */
@@ -406,6 +537,26 @@ export interface components {
         };
         /** @description No model of this name: `unknown_model`. */
         readonly UnknownModel: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["RequestId"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The query asks for a network that cannot be: `invalid_parameter` or `unknown_parameter`. */
+        readonly BadNetwork: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["RequestId"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description No backbone of this name: `unknown_backbone`. */
+        readonly UnknownBackbone: {
             headers: {
                 readonly "X-Request-Id": components["headers"]["RequestId"];
                 readonly [name: string]: unknown;
@@ -554,6 +705,14 @@ export type ModelInput = components['schemas']['ModelInput'];
 export type ModelState = components['schemas']['ModelState'];
 export type Model = components['schemas']['Model'];
 export type ModelList = components['schemas']['ModelList'];
+export type Head = components['schemas']['Head'];
+export type MemoryAccess = components['schemas']['MemoryAccess'];
+export type Peak = components['schemas']['Peak'];
+export type PeakMemory = components['schemas']['PeakMemory'];
+export type Network = components['schemas']['Network'];
+export type NetworkLayer = components['schemas']['NetworkLayer'];
+export type Backbone = components['schemas']['Backbone'];
+export type BackboneList = components['schemas']['BackboneList'];
 export type Health = components['schemas']['Health'];
 export type ProblemCode = components['schemas']['ProblemCode'];
 export type ProblemError = components['schemas']['ProblemError'];
@@ -563,6 +722,8 @@ export type ResponseUnhealthy = components['responses']['Unhealthy'];
 export type ResponseBadRequest = components['responses']['BadRequest'];
 export type ResponseUnknownParameter = components['responses']['UnknownParameter'];
 export type ResponseUnknownModel = components['responses']['UnknownModel'];
+export type ResponseBadNetwork = components['responses']['BadNetwork'];
+export type ResponseUnknownBackbone = components['responses']['UnknownBackbone'];
 export type ResponseNotAcceptable = components['responses']['NotAcceptable'];
 export type ResponseRequestTimeout = components['responses']['RequestTimeout'];
 export type ResponseContentTooLarge = components['responses']['ContentTooLarge'];
@@ -710,6 +871,93 @@ export interface operations {
             };
             readonly 400: components["responses"]["UnknownParameter"];
             readonly 404: components["responses"]["UnknownModel"];
+            readonly 406: components["responses"]["NotAcceptable"];
+            readonly 500: components["responses"]["InternalError"];
+        };
+    };
+    readonly listBackbones: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: {
+                /**
+                 * @description An id of the caller's choice, repeated in the response, in problems and in the server's log. One that does not
+                 *     look like an id is replaced by a fresh one.
+                 */
+                readonly "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description The backbones, without their layers. */
+            readonly 200: {
+                headers: {
+                    readonly "X-Request-Id": components["headers"]["RequestId"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["BackboneList"];
+                };
+            };
+            readonly 400: components["responses"]["UnknownParameter"];
+            readonly 406: components["responses"]["NotAcceptable"];
+            readonly 500: components["responses"]["InternalError"];
+        };
+    };
+    readonly getBackbone: {
+        readonly parameters: {
+            readonly query?: {
+                /**
+                 * @description Width multiplier, the share of the paper's channels. Those of `widths` were published, and some backbones, such as
+                 *     ShuffleNets, have no others.
+                 */
+                readonly width?: number;
+                /**
+                 * @description Side of the square input in pixels. Without it, what the head is usually given: 224 for a classifier, 300 for
+                 *     `ssdlite` and `ssd`, 513 for `deeplabv3` and `deeplabv3_aspp`.
+                 */
+                readonly resolution?: number;
+                /**
+                 * @description Input pixels to one cell of the last feature map; below 32, strides become dilation. Without it, the largest that
+                 *     the backbone has, and 16 under a DeepLabv3 head. `output_strides` lists what a backbone has.
+                 */
+                readonly output_stride?: 8 | 16 | 32;
+                /** @description What is built on the backbone. Where `carries_heads` is false there is only the classifier. */
+                readonly head?: components["schemas"]["Head"];
+                /**
+                 * @description Columns of the predictions, a background included where the head has one. Without it, 1000 for a classifier, 91
+                 *     for `ssdlite` and `ssd`, 21 for `deeplabv3` and `deeplabv3_aspp`.
+                 */
+                readonly classes?: number;
+            };
+            readonly header?: {
+                /**
+                 * @description An id of the caller's choice, repeated in the response, in problems and in the server's log. One that does not
+                 *     look like an id is replaced by a fresh one.
+                 */
+                readonly "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            readonly path: {
+                /** @description Name of the backbone, one of `GET /v1/backbones`. */
+                readonly backbone: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description The backbone, and the cost of the network with its layers. */
+            readonly 200: {
+                headers: {
+                    readonly "X-Request-Id": components["headers"]["RequestId"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Backbone"];
+                };
+            };
+            readonly 400: components["responses"]["BadNetwork"];
+            readonly 404: components["responses"]["UnknownBackbone"];
             readonly 406: components["responses"]["NotAcceptable"];
             readonly 500: components["responses"]["InternalError"];
         };

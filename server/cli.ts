@@ -12,6 +12,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./commands/serve.ts')).serveCommand(),
   models: async () => (await import('./commands/models.ts')).modelsCommand(),
   detect: async () => (await import('./commands/detect.ts')).detectCommand(),
+  cost: async () => (await import('./commands/cost.ts')).costCommand(),
   eval: async () => (await import('./commands/eval.ts')).evalCommand(),
   import: async () => (await import('./commands/import.ts')).importCommand(),
   run: async () => (await import('./commands/run.ts')).runCommand(),

@@ -19,9 +19,9 @@ export interface Features {
    * SSDLite's first. Networks without expansion layers give their last map at stride 16.
    */
   readonly expansion: Value;
-  /** Output of the last block, before the final 1x1 convolution: what DeepLabv3 reads. */
+  /** Output of the last block, before the final 1x1 convolution where there is one: what DeepLabv3 reads. */
   readonly bottleneck: Value;
-  /** Output of the final 1x1 convolution: SSDLite's second map, and what a classifier pools. */
+  /** Output of the final 1x1 convolution, or of the last block: SSDLite's second map, and what a classifier pools. */
   readonly final: Value;
   /** The last map at each stride of input pixels a cell (2, 4, ..., the output stride). */
   readonly byStride: ReadonlyMap<number, Value>;
@@ -34,7 +34,10 @@ export interface Backbone {
   readonly paper: string;
   /** The implementation that names, widths and details were compared with. */
   readonly reference: string;
-  /** Width multipliers that were published; any positive one can be built, unless the family is a few tables and no rule. */
+  /**
+   * Width multipliers that were published. Any positive one can be built, unless the family is a few tables and no rule:
+   * ShuffleNets and SqueezeNet have these only.
+   */
   readonly widths: readonly number[];
   /** What it can be built for; a network that ends at stride 16 has no 32. */
   readonly outputStrides: readonly OutputStride[];

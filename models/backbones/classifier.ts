@@ -18,8 +18,8 @@ export interface ClassifierOptions extends Partial<BackboneOptions> {
 
 /**
  * The backbone with its classifier, as papers count it: global average pooling and one fully connected layer, where the
- * backbone brings no other. Input [resolution, resolution, 3] pixels or [3, resolution, resolution] floats; first output
- * `classifier` [classes], then the taps.
+ * backbone brings no other. Input [resolution, resolution, 3] pixels or [3, resolution, resolution] floats; first output the
+ * logits [classes], `classifier` or what the backbone's own calls them, then the taps.
  * @throws RangeError where the backbone cannot be built for that output stride
  */
 export function buildClassifier(

@@ -1,6 +1,6 @@
 import type { Backbone } from './backbone.ts';
 import type { InvertedResidualRow, InvertedResidualTable } from './inverted_residuals.ts';
-import { blockNames, invertedResidualFeatures } from './inverted_residuals.ts';
+import { invertedResidualFeatures } from './inverted_residuals.ts';
 
 /** A quarter of the block's input, as the search space counts it, not of its hidden channels. */
 const squeeze: InvertedResidualRow['squeeze'] = ({ input }) => ({
@@ -53,9 +53,6 @@ const SMALL: InvertedResidualTable = {
   ],
   final,
 };
-
-/** Names of A1's blocks in order, for checkpoints that number them flat. */
-export const MNASNET_A1_BLOCKS: readonly string[] = blockNames(A1);
 
 const shared = {
   paper: 'https://arxiv.org/abs/1807.11626',

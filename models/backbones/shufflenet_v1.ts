@@ -29,7 +29,8 @@ interface Channels {
 /**
  * The widths that can be built with these groups: those whose bottlenecks divide into them. The paper prints figures for
  * more, but not how it rounds. The stem scales down with the width, in whole groups, and up in whole steps: 12 (16
- * with 8 groups), 24, 24 and 48 channels at 0.5, 1, 1.5 and 2, as in the reference.
+ * with 8 groups), 24, 24 and 48 channels at 0.5, 1, 1.5 and 2 as in megvii's, 6 (8) at 0.25 as in imgclsmob's. At 0.25
+ * that makes 11 to 12.4 million MAdds; the paper prints 13 and not the channels of its stem.
  */
 function channelsByWidth(groups: ShuffleNetV1Groups): Map<number, Channels> {
   return new Map(

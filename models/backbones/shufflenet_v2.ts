@@ -24,7 +24,7 @@ const FIRST_STAGE = 2;
 /** The last stage at stride 16. */
 const EXPANSION_STAGE = 3;
 
-export interface ShuffleUnitOptions {
+interface UnitOptions {
   /** Channels of the output, half of them from each side. */
   readonly channels: number;
   readonly stride: number;
@@ -42,7 +42,7 @@ function shuffleUnit(
   builder: GraphBuilder,
   name: string,
   x: Value,
-  { channels, stride, dilation, first }: ShuffleUnitOptions,
+  { channels, stride, dilation, first }: UnitOptions,
   style: Style,
 ): Value {
   return builder.block(name, () => {

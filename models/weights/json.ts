@@ -1,18 +1,28 @@
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+
+/** What JSON.parse lets pass in an untrusted text. */
+export type JsonFault = { readonly repeated: string } | { readonly deeperThan: number };
 
 /**
- * The first key that an object of `json` has twice, which JSON.parse passes over in silence (the last one wins).
- * @param json text that JSON.parse accepts; anything else gives an arbitrary answer or a SyntaxError
+ * Looks for what JSON.parse would pass over: a key that an object has twice (the last one wins), and nesting that costs
+ * fifty times the text's memory.
+ * @param json any text; where it is not JSON the answer means nothing, and JSON.parse refuses it
+ * @param maxDepth how deep objects and arrays may lie in each other
  */
-export function repeatedKey(json: string): string | undefined {
+export function jsonFault(json: string, maxDepth: number): JsonFault | undefined {
   // One set an open object, none an open array.
   const open: (Set<string> | undefined)[] = [];
   for (let at = 0; at < json.length; at++) {
     const char = json.charCodeAt(at);
-    if (char === 0x7b) open.push(new Set());
-    else if (char === 0x5b) open.push(undefined);
-    else if (char === 0x7d || char === 0x5d) open.pop();
+    if (char === OPEN_BRACE) open.push(new Set());
+    else if (char === OPEN_BRACKET) open.push(undefined);
+    else if (char === CLOSE_BRACE || char === CLOSE_BRACKET) open.pop();
+    if (open.length > maxDepth) return { deeperThan: maxDepth };
     if (char !== QUOTE) continue;
     const start = at;
     for (at++; at < json.length && json.charCodeAt(at) !== QUOTE; at++) {
@@ -20,8 +30,13 @@ export function repeatedKey(json: string): string | undefined {
     }
     const keys = open.at(-1);
     if (!keys || !endsKey(json, at + 1)) continue;
-    const key: string = JSON.parse(json.slice(start, at + 1));
-    if (keys.has(key)) return key;
+    let key: string;
+    try {
+      key = JSON.parse(json.slice(start, at + 1));
+    } catch {
+      return undefined;
+    }
+    if (keys.has(key)) return { repeated: key };
     keys.add(key);
   }
   return undefined;

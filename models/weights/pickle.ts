@@ -18,11 +18,13 @@ export interface PickleHost {
   persistent(id: unknown): unknown;
 }
 
+/** The longest pickle. A tensor takes about 150 bytes of it, and its numbers are elsewhere. */
+const MAX_PICKLE_BYTES = 8 * 2 ** 20;
 /**
- * The most containers (dicts, lists, tuples) of one pickle. A byte may open one that takes a hundred, so this bounds
- * memory; a state dict opens about five a tensor.
+ * The most objects of one pickle. Three bytes may make one that takes a kilobyte, so this bounds memory; a tensor
+ * counts for about ten.
  */
-const MAX_CONTAINERS = 250_000;
+const MAX_OBJECTS = 250_000;
 /** The longest integer, in bytes. Python's seeds and torch's magic number have 8 to 10. */
 const MAX_INTEGER_BYTES = 16;
 
@@ -71,12 +73,13 @@ export function unpickle(
   const stack: unknown[] = [];
   const marks: number[] = [];
   let at = start;
-  let containers = 0;
+  let objects = 0;
 
   const broken = (reason: string) => new WeightsError(`${file}: a broken pickle: ${reason}`);
   /** Moves past the next `length` bytes, and says where they begin. */
   const take = (length: number): number => {
     if (length > bytes.length - at) throw broken('it ends in the middle (truncated?)');
+    if (at + length > start + MAX_PICKLE_BYTES) throw broken(`it is longer than ${MAX_PICKLE_BYTES} bytes`);
     at += length;
     return at - length;
   };
@@ -95,10 +98,10 @@ export function unpickle(
     at++;
     return text;
   };
-  const opened = <Container>(container: Container, count = 1): Container => {
-    containers += count;
-    if (containers > MAX_CONTAINERS) throw broken(`more than ${MAX_CONTAINERS} dicts, lists and tuples`);
-    return container;
+  const counted = <Value>(value: Value, count = 1): Value => {
+    objects += count;
+    if (objects > MAX_OBJECTS) throw broken(`more than ${MAX_OBJECTS} dicts, lists, tuples and tensors`);
+    return value;
   };
   /** Takes the top of the stack, never from below the last mark. */
   const pop = (): unknown => {
@@ -111,7 +114,7 @@ export function unpickle(
     return stack.splice(mark);
   };
   const popTuple = (length: number): unknown[] => {
-    const items: unknown[] = opened([]);
+    const items: unknown[] = counted([]);
     for (let i = 0; i < length; i++) items.push(pop());
     return items.reverse();
   };
@@ -147,8 +150,8 @@ export function unpickle(
     if (!callee.call)
       throw new WeightsError(`${file}: ${quote(callee.name)} must not be called in a checkpoint`);
     const value = callee.call(args);
-    // A call may copy its arguments, which the memo repeats for three bytes.
-    return value instanceof Map ? opened(value, 1 + value.size) : value;
+    // A call may copy its arguments, which the memo repeats for three bytes. A tensor has two lists.
+    return counted(value, value instanceof Map ? 1 + value.size : 3);
   };
   const recall = (index: number): unknown => {
     if (!memo.has(index)) throw broken(`it refers to its object ${index}, which it does not have`);
@@ -213,10 +216,10 @@ export function unpickle(
         stack.push(string(view.getUint8(take(1))));
         break;
       case 'EMPTY_TUPLE':
-        stack.push(opened([]));
+        stack.push(counted([]));
         break;
       case 'TUPLE':
-        stack.push(opened(popToMark()));
+        stack.push(counted(popToMark()));
         break;
       case 'TUPLE1':
         stack.push(popTuple(1));
@@ -228,7 +231,7 @@ export function unpickle(
         stack.push(popTuple(3));
         break;
       case 'EMPTY_LIST':
-        stack.push(opened([]));
+        stack.push(counted([]));
         break;
       case 'APPEND':
         append([pop()]);
@@ -237,7 +240,7 @@ export function unpickle(
         append(popToMark());
         break;
       case 'EMPTY_DICT':
-        stack.push(opened(new Map()));
+        stack.push(counted(new Map()));
         break;
       case 'SETITEM': {
         const value = pop();
@@ -275,7 +278,7 @@ export function unpickle(
         if (!(top() instanceof Map)) throw broken('attributes are set on something that is no dict');
         break;
       case 'BINPERSID':
-        stack.push(host.persistent(pop()));
+        stack.push(counted(host.persistent(pop())));
         break;
       default:
         throw new WeightsError(

@@ -4,11 +4,16 @@ import type { Dtype } from './dtype.ts';
 import { DTYPE_BYTES, decode, elementCount, isCount, isDtype } from './dtype.ts';
 import { WeightsError } from './errors.ts';
 import { encodeHalf } from './half.ts';
-import { repeatedKey } from './json.ts';
+import { jsonFault } from './json.ts';
 import { quote } from './quote.ts';
 
-/** The longest header that the reference implementation takes. */
-const MAX_HEADER_BYTES = 100_000_000;
+/**
+ * The longest header that is read. The format allows 100 MB; this is room for a hundred thousand tensors, and bounds
+ * what the parsed header takes.
+ */
+const MAX_HEADER_BYTES = 16 * 2 ** 20;
+/** A header's arrays lie at depth 3. */
+const MAX_DEPTH = 8;
 const METADATA = '__metadata__';
 
 /** A tensor as the header lists it, checked but for its place among the others. */
@@ -67,7 +72,9 @@ function readHeader(bytes: Uint8Array, file: string): { header: Record<string, u
     throw new WeightsError(`${file}: ${bytes.length} bytes are too few for safetensors (truncated?)`);
   const length = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
   if (length > MAX_HEADER_BYTES) {
-    throw new WeightsError(`${file}: a header of ${length} bytes is beyond the format's ${MAX_HEADER_BYTES}`);
+    throw new WeightsError(
+      `${file}: a header of ${length} bytes; this reader takes ${MAX_HEADER_BYTES} at most`,
+    );
   }
   const start = 8 + Number(length);
   if (start > bytes.length) {
@@ -75,18 +82,27 @@ function readHeader(bytes: Uint8Array, file: string): { header: Record<string, u
       `${file}: the header ends at byte ${start}, the file at ${bytes.length} (truncated?)`,
     );
   }
+  const notJson = () => new WeightsError(`${file}: the header is not JSON in UTF-8`);
   let text: string;
-  let header: unknown;
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(8, start));
+  } catch {
+    throw notJson();
+  }
+  if (!text.startsWith('{')) throw new WeightsError(`${file}: the header is no JSON object`);
+  const fault = jsonFault(text, MAX_DEPTH);
+  if (fault) {
+    const what =
+      'repeated' in fault ? `lists ${quote(fault.repeated)} twice` : `nests deeper than ${MAX_DEPTH}`;
+    throw new WeightsError(`${file}: the header ${what}`);
+  }
+  let header: unknown;
+  try {
     header = JSON.parse(text);
   } catch {
-    throw new WeightsError(`${file}: the header is not JSON in UTF-8`);
+    throw notJson();
   }
-  if (!text.startsWith('{') || !isRecord(header))
-    throw new WeightsError(`${file}: the header is no JSON object`);
-  const repeated = repeatedKey(text);
-  if (repeated !== undefined) throw new WeightsError(`${file}: the header lists ${quote(repeated)} twice`);
+  if (!isRecord(header)) throw notJson();
   return { header, start };
 }
 

@@ -5,7 +5,8 @@ import type { DetectResponse } from '../../openapi/types.ts';
 import { detectResponse } from '../inference/response.ts';
 import { readSettings } from '../settings.ts';
 import { costOf } from '../zoo/network.ts';
-import { DEFAULT_MODEL, numberBetween, openDetector } from './open_detector.ts';
+import { numberBetween } from './arguments.ts';
+import { DEFAULT_MODEL, openDetector } from './open_detector.ts';
 
 interface Options {
   readonly model: string;

@@ -9,7 +9,8 @@ import { parseInstances } from '../../heads/ssdlite/coco/instances.ts';
 import type { Detector } from '../inference/detector.ts';
 import { readSettings } from '../settings.ts';
 import { PRECISION } from '../zoo/record.ts';
-import { CommandError, DEFAULT_MODEL, numberBetween, openDetector } from './open_detector.ts';
+import { CommandError, numberBetween } from './arguments.ts';
+import { DEFAULT_MODEL, openDetector } from './open_detector.ts';
 
 /** As the reference evaluates: next to nothing is cut off by score, and 100 boxes a photo are kept. */
 const SCORE_THRESHOLD = 0.001;

@@ -12,7 +12,7 @@ import { importModel } from '../zoo/importer.ts';
 import type { Head } from '../zoo/record.ts';
 import { TASK_OF_HEAD } from '../zoo/record.ts';
 import { ModelStore } from '../zoo/store.ts';
-import { CommandError, numberBetween } from './open_detector.ts';
+import { CommandError, numberBetween } from './arguments.ts';
 
 const NORMALIZATIONS = { imagenet: IMAGENET_NORMALIZATION, minus_one_to_one: MINUS_ONE_TO_ONE } as const;
 const SIDES = [16, 2048] as const;

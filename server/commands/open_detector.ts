@@ -3,11 +3,7 @@ import { readSettings } from '../settings.ts';
 import type { ModelRecord } from '../zoo/record.ts';
 import { DEFAULT_MODEL, recordNamed, records } from '../zoo/records.ts';
 import { ModelStore } from '../zoo/store.ts';
-
-/** A request on the command line that cannot be met; the message is a sentence for the person who typed it. */
-export class CommandError extends Error {
-  override readonly name = 'CommandError';
-}
+import { CommandError } from './arguments.ts';
 
 export { DEFAULT_MODEL };
 
@@ -30,22 +26,4 @@ export async function openDetector(name: string): Promise<Detector> {
     );
   }
   return Detector.open(record, new ModelStore(home), threads);
-}
-
-/** A commander option parser for numbers of a range. @throws CommandError naming option and range */
-export function numberBetween(
-  option: string,
-  low: number,
-  high: number,
-  whole = false,
-): (text: string) => number {
-  return (text) => {
-    const value = text.trim() === '' ? Number.NaN : Number(text);
-    if (!(value >= low && value <= high) || (whole && !Number.isInteger(value))) {
-      throw new CommandError(
-        `${option} must be a ${whole ? 'whole ' : ''}number from ${low} to ${high}, got '${text}'`,
-      );
-    }
-    return value;
-  };
 }

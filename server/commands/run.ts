@@ -8,7 +8,8 @@ import { runNetwork } from '../inference/network_run.ts';
 import { readSettings } from '../settings.ts';
 import { readBounded } from '../zoo/checkpoint_file.ts';
 import { loadWeights } from '../zoo/weights.ts';
-import { CommandError, namedRecord } from './open_detector.ts';
+import { CommandError } from './arguments.ts';
+import { namedRecord } from './open_detector.ts';
 
 const MAX_INPUT_BYTES = 512 * 1024 * 1024;
 const MAX_SIDE = 4096;

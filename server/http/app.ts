@@ -13,6 +13,7 @@ import { context, setContext } from './context.ts';
 import { allOperations } from './document.ts';
 import { HttpProblem } from './problem.ts';
 import { quote } from './query.ts';
+import { backboneRoutes } from './routes/backbones.ts';
 import { detectRoute } from './routes/detect.ts';
 import { modelRoutes } from './routes/models.ts';
 import { operationRoutes } from './routes/operation.ts';
@@ -54,6 +55,7 @@ export function createApp(parts: AppParts): Express {
   app.use(noOptions);
   app.post('/v1/detect', detectRoute(service, metrics, settings));
   app.use(modelRoutes(service));
+  app.use(backboneRoutes());
   app.use(operationRoutes(service, metrics, isStopping));
   app.use(notFound);
   app.use(problems(parts));

@@ -69,6 +69,12 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemDescription>> = Objec
     meaning: 'The server knows no model of this name.',
     remedy: '`GET /v1/models` lists the names.',
   },
+  unknown_backbone: {
+    status: 404,
+    title: 'Unknown backbone',
+    meaning: 'There is no backbone of this name.',
+    remedy: '`GET /v1/backbones` lists the names.',
+  },
   method_not_allowed: {
     status: 405,
     title: 'Method not allowed',

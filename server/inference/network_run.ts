@@ -1,8 +1,9 @@
 import { InferenceSession, Tensor as OnnxTensor } from 'onnxruntime-node';
-import { foldablePairs, foldGraph, foldWeights } from '../../models/graph/folding.ts';
+import { foldablePairs } from '../../models/graph/folding.ts';
 import type { Graph } from '../../models/graph/graph.ts';
 import { elementCount } from '../../models/graph/graph.ts';
 import type { InputSize } from '../../models/graph/image_input.ts';
+import { lower } from '../../models/graph/lowering.ts';
 import { toOnnx } from '../../models/graph/onnx/writer.ts';
 import type { Tensor, Weights } from '../../models/graph/tensor.ts';
 import { tensor } from '../../models/graph/tensor.ts';
@@ -45,8 +46,10 @@ export async function runNetwork(
   const extra = taps.filter((tap) => !plain.outputs.has(tap));
   const resolved = new Map(extra.map((tap) => [tap, resolveTap(plain.graph, record, tap)]));
   const { graph, outputs } = networkOf(record, { ...options, taps: [...new Set(resolved.values())] });
-  const folded = foldGraph(graph);
-  const onnxNames = new Map(graph.outputs.map(({ name }, at) => [name, folded.outputs[at]?.name ?? name]));
+  const lowered = lower(graph);
+  const onnxNames = new Map(
+    graph.outputs.map(({ name }, at) => [name, lowered.graph.outputs[at]?.name ?? name]),
+  );
   const wanted = new Map([...plain.outputs.keys()].map((name) => [name, outputs.get(name) ?? '']));
   for (const [tap, value] of resolved) wanted.set(tap, outputs.get(value) ?? '');
 
@@ -62,7 +65,7 @@ export async function runNetwork(
   const results = new Map(
     [...shapes].map(([name, shape]) => [name, tensor(shape, new Float32Array(elementCount(shape)))]),
   );
-  const session = await InferenceSession.create(toOnnx(folded, foldWeights(graph, weights)), {
+  const session = await InferenceSession.create(toOnnx(lowered.graph, lowered.weights(weights)), {
     executionProviders: ['cpu'],
     intraOpNumThreads: threads,
     graphOptimizationLevel: 'all',

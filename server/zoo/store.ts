@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { foldGraph, foldWeights } from '../../models/graph/folding.ts';
+import { lower } from '../../models/graph/lowering.ts';
 import { toOnnx } from '../../models/graph/onnx/writer.ts';
 import { checkFit } from '../../models/weights/fit.ts';
 import { sha256Of, sweep, writeAtomically } from './files.ts';
@@ -9,7 +9,7 @@ import type { ModelRecord } from './record.ts';
 import { loadWeights } from './weights.ts';
 
 /** Raised whenever the same record, graph and weights would compile to other bytes than before. */
-const COMPILER_VERSION = 1;
+const COMPILER_VERSION = 2;
 
 const compiledFolder = (home: string) => join(home, 'compiled');
 
@@ -64,7 +64,7 @@ export class ModelStore {
 
   /** Where the compiled form of `record` lies, whether it exists or not. */
   pathOf(record: ModelRecord): string {
-    const { nodes, outputs } = foldGraph(networkOf(record).graph);
+    const { nodes, outputs } = lower(networkOf(record).graph).graph;
     const key = sha256Of(Buffer.from(JSON.stringify([COMPILER_VERSION, record, nodes, outputs]))).slice(
       0,
       16,
@@ -77,7 +77,8 @@ async function compile(record: ModelRecord, home: string): Promise<Uint8Array> {
   const { graph } = networkOf(record);
   const weights = await loadWeights(record, home);
   checkFit(graph, weights, `the checkpoint of ${record.name}`);
-  return toOnnx(foldGraph(graph), foldWeights(graph, weights), {
+  const lowered = lower(graph);
+  return toOnnx(lowered.graph, lowered.weights(weights), {
     metadata: { model: record.name, licence: record.licence, attribution: record.attribution },
   });
 }

@@ -1,3 +1,4 @@
+import { shuffledOrder } from '../channelwise.ts';
 import type { DataType, Graph, Node, Shape, Value } from '../graph.ts';
 import { GraphError, valueNamed } from '../graph.ts';
 import { parametersOf } from '../parameters.ts';
@@ -107,12 +108,10 @@ function writeNode(writer: Writer, node: Node, shapeOf: (name: string) => Shape)
       return writer.node('Slice', name, [x, start, end, axis]);
     }
     case 'channelShuffle': {
-      const [channels = 0, height = 0, width = 0] = shapeOf(x);
-      const grouped = [0, node.groups, channels / node.groups, height * width];
-      writer.node('Reshape', `${name}.groups`, [x, writer.integers(`${name}.grouped`, grouped)]);
-      writer.node('Transpose', `${name}.interleaved`, [`${name}.groups`], { perm: [0, 2, 1, 3] });
-      const shape = writer.integers(`${name}.shape`, [0, channels, height, width]);
-      return writer.node('Reshape', name, [`${name}.interleaved`, shape]);
+      // One Gather: a little faster than the usual Reshape, Transpose and Reshape (bench/channel_shuffle.ts).
+      const [channels = 0] = shapeOf(x);
+      const order = shuffledOrder(channels, node.groups);
+      return writer.node('Gather', name, [x, writer.integers(`${name}.order`, order)], { axis: 1 });
     }
     case 'maxPool':
     case 'averagePool': {

@@ -4,7 +4,10 @@ import type { SsdliteOptions } from '../../../heads/ssdlite/graph.ts';
 import { buildSsdlite } from '../../../heads/ssdlite/graph.ts';
 import type { Backbone } from '../../../models/backbones/backbone.ts';
 import { convBlock } from '../../../models/backbones/blocks.ts';
+import { mnasnetA1 } from '../../../models/backbones/mnasnet.ts';
+import { mobilenetV1 } from '../../../models/backbones/mobilenet_v1.ts';
 import { mobilenetV2 } from '../../../models/backbones/mobilenet_v2.ts';
+import { mobilenetV3Large, mobilenetV3Small } from '../../../models/backbones/mobilenet_v3.ts';
 import { makeDivisible } from '../../../models/backbones/width.ts';
 import { cost } from '../../../models/graph/cost.ts';
 
@@ -38,38 +41,48 @@ describe('heads on MobileNetV2 at 320x320 for 80 classes and the background, Tab
   });
 });
 
-describe('whole detectors at 320x320', () => {
-  test('MobileNetV2 with SSDLite: 4.3 M parameters, 0.8 B MAdds (Table 6 of arXiv 1801.04381)', () => {
-    const { parameters, madds } = costOf({});
-    assert.equal((parameters / 1e6).toFixed(1), '4.3');
-    assert.equal((madds / 1e9).toFixed(1), '0.8');
-  });
-
-  // TensorFlow's detection models scale the final convolution and the extra layers with the rest, its classifiers do not.
-  const narrowedFinal: Backbone = {
-    ...mobilenetV2,
+/** TensorFlow's detection models scale the final convolution and the extra layers with the rest; its classifiers do not. */
+const allScaled = (backbone: Backbone, width: number): Partial<SsdliteOptions> => ({
+  width,
+  extraWidth: width,
+  backbone: {
+    ...backbone,
     features(builder, x, given) {
-      const features = mobilenetV2.features(builder, x, given);
-      const channels = makeDivisible(1280 * given.width);
-      return {
-        ...features,
-        final: convBlock(builder, 'backbone.narrow', features.bottleneck, { channels }, given.style),
-      };
+      const features = backbone.features(builder, x, given);
+      const channels = makeDivisible(1280 * width);
+      const final = convBlock(builder, 'backbone.narrow', features.bottleneck, { channels }, given.style);
+      return { ...features, final };
     },
-  };
-  for (const [width, millions, billions] of [
-    [0.35, 0.93, 0.1667],
-    [0.5, 1.54, 0.27],
+  },
+});
+
+describe('whole detectors at 320x320', () => {
+  // Table 6 of arXiv 1801.04381: 80 classes and the background, batch normalisation counted.
+  for (const [backbone, millions, billions] of [
+    [mobilenetV1, '5.1', '1.3'],
+    [mobilenetV2, '4.3', '0.8'],
   ] as const) {
-    // Table 6 of arXiv 1905.02244 prints 0.16 B at width 0.35: the count cut off, not rounded.
-    test(`MobileNetV2 ${width} with every layer scaled, 91 columns: ${millions} M parameters (folded), ${billions} B MAdds`, () => {
-      const { parametersFolded, madds } = costOf({
-        backbone: narrowedFinal,
-        width,
-        extraWidth: width,
-        classes: 91,
-      });
-      const off = (value: number, printed: number) => Math.abs(value / printed - 1);
+    test(`${backbone.title}: ${millions} M parameters, ${billions} B MAdds`, () => {
+      const { parameters, madds } = costOf({ backbone });
+      assert.equal((parameters / 1e6).toFixed(1), millions);
+      assert.equal((madds / 1e9).toFixed(1), billions);
+    });
+  }
+
+  // Table 6 of arXiv 1905.02244: its figures are those of 91 columns, without batch normalisation. Where the print differs,
+  // the count stands here and the print beside it.
+  for (const [title, options, millions, billions] of [
+    ['MnasNet-A1', { backbone: mnasnetA1 }, 4.88, 0.84],
+    ['MobileNetV3-Large', { backbone: mobilenetV3Large }, 4.97, 0.613], // 0.62 in print
+    ['MobileNetV3-Small', { backbone: mobilenetV3Small }, 2.49, 0.21],
+    ['MobileNetV2 0.5', allScaled(mobilenetV2, 0.5), 1.54, 0.27],
+    ['MobileNetV2 0.35', allScaled(mobilenetV2, 0.35), 0.93, 0.167], // 0.16 in print, cut off
+    ['MnasNet-A1 0.5', allScaled(mnasnetA1, 0.5), 1.68, 0.29],
+    ['MnasNet-A1 0.35', allScaled(mnasnetA1, 0.35), 1.02, 0.177], // 0.18 in print, rounded
+  ] as const satisfies readonly (readonly [string, Partial<SsdliteOptions>, number, number])[]) {
+    test(`${title}: within 1 % of ${millions} M parameters and ${billions} B MAdds`, () => {
+      const { parametersFolded, madds } = costOf({ ...options, classes: 91 });
+      const off = (value: number, wanted: number) => Math.abs(value / wanted - 1);
       assert.ok(off(parametersFolded / 1e6, millions) < 0.01, `${parametersFolded}`);
       assert.ok(off(madds / 1e9, billions) < 0.01, `${madds}`);
     });

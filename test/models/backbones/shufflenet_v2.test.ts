@@ -19,6 +19,26 @@ describe('ShuffleNetV2', () => {
     });
   }
 
+  test('leads the first half of the channels past every unit but the first of a stage, and the second through it', () => {
+    const { nodes } = buildClassifier(shufflenetV2);
+    const slices = new Map(nodes.flatMap((node) => (node.op === 'slice' ? [[node.name, node]] : [])));
+    const read = (name: string) => {
+      const { start, end } = slices.get(nodes.find((node) => node.name === name)?.inputs[0] ?? '') ?? {};
+      return [start, end];
+    };
+    for (const [stage, units, channels] of [
+      [2, 4, 116],
+      [3, 8, 232],
+      [4, 4, 464],
+    ] as const) {
+      for (let unit = 1; unit < units; unit++) {
+        const name = `backbone.stage${stage}.${unit}`;
+        assert.deepEqual(read(`${name}.concat`), [0, channels / 2], name);
+        assert.deepEqual(read(`${name}.reduce.conv`), [channels / 2, channels], name);
+      }
+    }
+  });
+
   test('refuses a width that has no table, listing those that have', () => {
     assert.throws(() => buildClassifier(shufflenetV2, { width: 0.75 }), {
       name: 'RangeError',

@@ -9,19 +9,21 @@ import type { Graph, Value } from '../../../models/graph/graph.ts';
 import { valueNamed } from '../../../models/graph/graph.ts';
 import { parametersOf } from '../../../models/graph/parameters.ts';
 
-const SIDE = 224;
+// Even and odd: odd sizes are what a stride must round up.
+const HEIGHT = 225;
+const WIDTH = 320;
 
 function build(backbone: Backbone, width: number, outputStride: OutputStride) {
   const builder = new GraphBuilder('structure');
-  const image = builder.input('image', 'float32', [3, SIDE, SIDE]);
+  const image = builder.input('image', 'float32', [3, HEIGHT, WIDTH]);
   const features = featuresOf(backbone, builder, image, { width, outputStride, style: backbone.style });
   return { features, graph: builder.build([features.final]) };
 }
 
 /** Input pixels a cell: the power of 2 next to the ratio of sizes, as maps without padding are a little smaller. */
-const strideOf = ({ shape }: Value) => 2 ** Math.round(Math.log2(SIDE / (shape[1] ?? 0)));
+const strideOf = ({ shape }: Value) => 2 ** Math.round(Math.log2(HEIGHT / (shape[1] ?? 0)));
 
-/** In SqueezeNet only what stride 1 would do at the same size can be said: its maps lose a border. */
+/** SqueezeNet's maps lose a border, so that only their nearest stride can be said. */
 const padded = (backbone: Backbone) => !backbone.name.startsWith('squeezenet');
 
 function checkFeatures(backbone: Backbone, features: Features, outputStride: OutputStride) {
@@ -29,7 +31,8 @@ function checkFeatures(backbone: Backbone, features: Features, outputStride: Out
   assert.deepEqual([...features.byStride.keys()], strides);
   for (const [stride, value] of features.byStride) {
     assert.equal(strideOf(value), stride, value.name);
-    if (padded(backbone)) assert.deepEqual(value.shape.slice(1), [SIDE / stride, SIDE / stride], value.name);
+    const size = [Math.ceil(HEIGHT / stride), Math.ceil(WIDTH / stride)];
+    if (padded(backbone)) assert.deepEqual(value.shape.slice(1), size, value.name);
   }
   assert.equal(features.byStride.get(outputStride), features.final);
   assert.equal(strideOf(features.expansion), Math.min(16, outputStride));

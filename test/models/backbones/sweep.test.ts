@@ -14,8 +14,6 @@ import { toOnnx } from '../../../models/graph/onnx/writer.ts';
 import { smoothNoise } from '../../reference/noise.ts';
 import { repeatedNoise } from './random_weights.ts';
 
-const SIDE = 64;
-const PIXELS = smoothNoise(4, SIDE, SIDE, 9);
 const input: NetworkInput = { kind: 'pixels', normalization: MINUS_ONE_TO_ONE };
 
 interface Options {
@@ -31,7 +29,7 @@ const HEADS: Record<
   classifier: {
     fits: () => true,
     build: ({ backbone, ...options }) =>
-      buildClassifier(backbone, { ...options, resolution: SIDE, classes: 10, input }),
+      buildClassifier(backbone, { ...options, resolution: { height: 65, width: 97 }, classes: 10, input }),
   },
   ssdlite: {
     fits: ({ carriesHeads }) => carriesHeads,
@@ -39,7 +37,7 @@ const HEADS: Record<
       buildSsdlite({
         ...options,
         name: 'sweep',
-        resolution: SIDE,
+        resolution: 64,
         classes: 5,
         input,
         backboneStyle: options.backbone.style,
@@ -58,10 +56,12 @@ async function check(graph: Graph) {
   } as const;
   const session = await InferenceSession.create(toOnnx(folded, repeatedNoise(folded)), options);
   try {
-    const [pixels] = folded.inputs;
-    const outputs = await session.run({
-      [pixels?.name ?? '']: new Tensor('uint8', PIXELS, [1, SIDE, SIDE, 3]),
-    });
+    const [image] = folded.inputs;
+    assert.ok(image);
+    const [height = 0, width = 0] = image.shape;
+    const photo = smoothNoise(4, width, height, 9);
+    const pixels = new Tensor('uint8', photo, [1, ...image.shape]);
+    const outputs = await session.run({ [image.name]: pixels });
     assert.deepEqual(
       Object.keys(outputs),
       folded.outputs.map(({ name }) => name),

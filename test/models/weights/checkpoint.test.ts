@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { readCheckpoint } from '../../../models/weights/checkpoint.ts';
 import { WeightsError } from '../../../models/weights/errors.ts';
@@ -16,6 +18,28 @@ describe('the checkpoint reader', () => {
   ] as const) {
     test(`knows ${form} by its bytes, whatever its name`, () => {
       assert.deepEqual(readCheckpoint(bytes, 'weights.bin'), tensors);
+    });
+  }
+
+  for (const [file, tensorCount, parameters] of [
+    ['shufflenet_v2_x0_5.weights.pth', 338, 352_042],
+    ['mobilenet_v2_0.35.weights.pth', 314, 408_938],
+    ['mobilenet_v3_small.weights.pth', 244, 1_528_106],
+    ['mnasnet0_5.weights.safetensors', 314, 950_322],
+    ['squeezenet1_1.weights.safetensors', 52, 727_626],
+    ['hf_deeplabv3_mobilenet_v2.weights.safetensors', 332, 591_477],
+  ] as const) {
+    test(`finds as many parameters in ${file} as PyTorch counts`, () => {
+      const found = readCheckpoint(readFileSync(join('test', 'fixtures', file)), file);
+      const learnt = [...found].filter(
+        ([name]) => !/\.(running_mean|running_var|num_batches_tracked)$/.test(name),
+      );
+      assert.equal(found.size, tensorCount);
+      assert.equal(
+        learnt.reduce((sum, [, { data }]) => sum + data.length, 0),
+        parameters,
+      );
+      for (const [name, { data }] of found) assert.ok(data.every(Number.isFinite), name);
     });
   }
 

@@ -217,7 +217,11 @@ for (const [form, wrap] of both) {
       ['EXT1', [0x82, 1], /opcode EXT1 is not allowed/],
       ['a byte that is no opcode', [0xff], /opcode 0xff is not allowed/],
       ['a reference to nothing', op.get(7), /its object 7, which it does not have/],
-      ['popping below a mark', [...op.mark, ...op.setItem], /finds nothing on the stack/],
+      [
+        'taking from below a mark',
+        [...op.global('torch', 'Size'), ...op.emptyTuple, ...op.mark, ...op.reduce],
+        /finds nothing on the stack/,
+      ],
       ['a tuple without a mark', op.tuple, /finds no mark/],
       ['setting in a list', [...op.emptyList, ...op.none, ...op.none, ...op.setItem], /no dict/],
       ['appending to a dict', [...op.emptyDict, ...op.mark, ...op.none, ...op.appends], /no list/],
@@ -255,6 +259,18 @@ for (const [form, wrap] of both) {
       const pairs = [...op.emptyList, ...op.mark, ...names, ...op.appends, 0x85, ...op.put(0)];
       const call = [...op.global('collections', 'OrderedDict'), ...op.get(0), ...op.reduce];
       refused(wrap(bytesOf([0x80, 2], pairs, ...Array(300).fill(call), op.stop)), /more than 250000 dicts/);
+    });
+
+    test('refuses a pickle that is longer than any state dict needs', () => {
+      const long = new Uint8Array(9 * 2 ** 20).fill(0x4e);
+      refused(wrap(bytesOf([0x80, 2], long, op.stop)), /longer than 8388608 bytes/);
+    });
+
+    test('refuses tensors without number that a few bytes repeat', () => {
+      const repeated = [...op.global('torch._utils', '_rebuild_tensor_v2'), ...op.get(0), ...op.reduce];
+      const tuple = tensorPickle().slice(op.global('torch._utils', '_rebuild_tensor_v2').length, -1);
+      const pickle = bytesOf([0x80, 2], tuple, op.put(0), ...Array(100_000).fill(repeated), op.stop);
+      refused(wrap(pickle), /more than 250000 dicts, lists, tuples and tensors/);
     });
 
     test('nesting as deep as the file allows is refused or read, without recursion', () => {
@@ -334,6 +350,12 @@ describe('the zip form', () => {
   ] as [string, Uint8Array, RegExp][]) {
     test(`refuses ${what}`, () => refused(bytes, complaint));
   }
+
+  test('refuses a directory entry that reaches beyond the directory', () => {
+    const bytes = Buffer.from(zipOf(archive));
+    bytes.writeUInt16LE(5000, bytes.lastIndexOf('PK\x01\x02', undefined, 'latin1') + 32);
+    refused(bytes, /zip directory is damaged at its entry 2/);
+  });
 
   test('says little-endian itself', () => {
     assert.equal(readPth(zipOf([...archive, ['a/byteorder', bytesOf('little')]]), 'a.pth').tensors.size, 1);

@@ -1,3 +1,6 @@
+import type { InputSize } from '../../models/graph/image_input.ts';
+import { LIMITS } from '../zoo/architecture.ts';
+
 /** A request on the command line that cannot be met; the message is a sentence for the person who typed it. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
@@ -19,4 +22,17 @@ export function numberBetween(
     }
     return value;
   };
+}
+
+/** Parses `300` or `480x640` (height and width). @throws CommandError naming the range */
+export function resolutionOf(text: string): InputSize {
+  const [low, high] = LIMITS.resolution;
+  const sides = text.split('x').map((side) => (/^\d+$/.test(side) ? Number(side) : Number.NaN));
+  if (sides.length > 2 || !sides.every((side) => side >= low && side <= high)) {
+    throw new CommandError(
+      `--resolution must be one whole number from ${low} to ${high}, or two as HxW, got '${text}'`,
+    );
+  }
+  const [height = 0, width = height] = sides;
+  return { height, width };
 }

@@ -6,7 +6,7 @@ import { DEFAULT_SLICES } from '../../models/graph/peak_memory.ts';
 import type { Architecture, ArchitectureRequest } from '../zoo/architecture.ts';
 import { ArchitectureError, architectureOf, graphOf, HEADS, LIMITS } from '../zoo/architecture.ts';
 import { describeBackbone, describeNetwork } from '../zoo/backbone_description.ts';
-import { CommandError, numberBetween } from './arguments.ts';
+import { CommandError, numberBetween, resolutionOf } from './arguments.ts';
 import type { CountedNetwork } from './cost_tables.ts';
 import { layersCsv, networksCsv, networksTable, networkText } from './cost_tables.ts';
 
@@ -84,19 +84,6 @@ export function costCommand(): Command {
     .addOption(new Option('--json', 'print one JSON object').conflicts('csv'))
     .addOption(new Option('--csv', 'print CSV: a line a network, or with --layers a line a layer'))
     .action(cost);
-}
-
-/** Height and width of `N` or `HxW`. @throws CommandError naming the range */
-function resolutionOf(text: string): InputSize {
-  const [low, high] = LIMITS.resolution;
-  const sides = text.split('x').map((side) => (/^\d+$/.test(side) ? Number(side) : Number.NaN));
-  if (sides.length > 2 || !sides.every((side) => side >= low && side <= high)) {
-    throw new CommandError(
-      `--resolution must be one whole number from ${low} to ${high}, or two as HxW, got '${text}'`,
-    );
-  }
-  const [height = 0, width = height] = sides;
-  return { height, width };
 }
 
 function cost(name: string | undefined, options: Options): void {

@@ -5,24 +5,24 @@ import { MINUS_ONE_TO_ONE } from '../../models/graph/image_input.ts';
 import { nameMaps } from '../../models/weights/maps/maps.ts';
 import { BATCH_COUNTERS, IMAGENET_NORMALIZATION } from '../../models/weights/maps/name_map.ts';
 import { readSettings } from '../settings.ts';
+import type { HeadName } from '../zoo/architecture.ts';
+import { LIMITS } from '../zoo/architecture.ts';
 import { catalog } from '../zoo/catalog.ts';
 import { removeImported } from '../zoo/imported.ts';
 import type { Imported, ImportRequest } from '../zoo/importer.ts';
 import { importModel } from '../zoo/importer.ts';
-import type { Head } from '../zoo/record.ts';
 import { TASK_OF_HEAD } from '../zoo/record.ts';
 import { ModelStore } from '../zoo/store.ts';
-import { CommandError, numberBetween } from './arguments.ts';
+import { CommandError, numberBetween, resolutionOf } from './arguments.ts';
 
 const NORMALIZATIONS = { imagenet: IMAGENET_NORMALIZATION, minus_one_to_one: MINUS_ONE_TO_ONE } as const;
-const SIDES = [16, 2048] as const;
 /** No more names of left-out tensors than this are printed. */
 const MOST_NAMED = 8;
 
 interface Options {
   readonly name?: string;
   readonly backbone?: string;
-  readonly head?: Head;
+  readonly head?: HeadName;
   readonly width?: number;
   readonly outputStride?: string;
   readonly resolution?: InputSize;
@@ -64,9 +64,9 @@ export function importCommand(): Command {
     .addOption(
       choice('--head <head>', 'default: the one that the tensors are for', Object.keys(TASK_OF_HEAD)),
     )
-    .option('--width <w>', 'width multiplier (default: 1)', numberBetween('--width', 0.05, 4))
+    .option('--width <w>', 'width multiplier (default: 1)', numberBetween('--width', ...LIMITS.width))
     .addOption(choice('--output-stride <s>', 'input pixels to a cell of the last map', ['8', '16', '32']))
-    .option('--resolution <n|HxW>', 'input size in pixels', parseResolution)
+    .option('--resolution <n|HxW>', 'input size in pixels', resolutionOf)
     .option('--labels <file>', 'class names: one a line, a JSON array, or a JSON object by id')
     .addOption(
       choice(
@@ -126,19 +126,6 @@ async function remove(name: string, store: ModelStore): Promise<void> {
   }
   await store.forget(name);
   console.log(`${name} is removed`);
-}
-
-/** @throws CommandError naming the range */
-function parseResolution(text: string): InputSize {
-  const [, height = '', width = height] = /^(\d+)(?:x(\d+))?$/.exec(text) ?? [];
-  const size = { height: Number(height), width: Number(width) };
-  const [least, most] = SIDES;
-  if (height === '' || [size.height, size.width].some((side) => side < least || side > most)) {
-    throw new CommandError(
-      `--resolution must be a whole number, or two as HEIGHTxWIDTH, from ${least} to ${most}, got '${text}'`,
-    );
-  }
-  return size;
 }
 
 function report({ record, cost, taken, wrapped, recognised, described }: Imported, json: boolean): void {

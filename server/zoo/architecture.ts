@@ -1,12 +1,11 @@
-import { buildDeeplabv3 } from '../../heads/deeplabv3/graph.ts';
-import { buildSsdlite } from '../../heads/ssdlite/graph.ts';
 import type { Backbone, OutputStride } from '../../models/backbones/backbone.ts';
 import type { Style } from '../../models/backbones/blocks.ts';
-import { buildClassifier } from '../../models/backbones/classifier.ts';
 import { backbones } from '../../models/backbones/registry.ts';
 import type { Graph } from '../../models/graph/graph.ts';
 import { GraphError } from '../../models/graph/graph.ts';
-import type { InputSize, NetworkInput } from '../../models/graph/image_input.ts';
+import type { InputSize } from '../../models/graph/image_input.ts';
+import { MINUS_ONE_TO_ONE } from '../../models/graph/image_input.ts';
+import { networkOf } from './network.ts';
 
 /** What a head is built with where nothing else is asked for. */
 export interface HeadDefaults {
@@ -152,40 +151,24 @@ function listed(values: readonly number[]): string {
 /** TensorFlow's detection and segmentation heads; nothing that is counted depends on it but where an activation runs. */
 const HEAD_STYLE: Style = { padding: 'same', epsilon: 1e-3, activation: 'relu6' };
 
-const INPUT: NetworkInput = { kind: 'tensor' };
-
 /**
- * The network, from its normalised image `input` float32 [3, H, W] on. The extra layers of an SSD head get the backbone's
- * width, as TensorFlow's detection models give it to them.
- * @throws ArchitectureError where the network does not fit into so small an image, or has no such width
+ * The network, from its normalised image `input` float32 [3, H, W] on.  * @throws ArchitectureError where the network does not fit into so small an image, or has no such width
  */
 export function graphOf({ backbone, width, size, outputStride, head, classes }: Architecture): Graph {
-  const common = { name: backbone.name, backbone, width, classes, input: INPUT } as const;
-  const styles = { backboneStyle: backbone.style, headStyle: HEAD_STYLE };
+  const spec = {
+    name: backbone.name,
+    backbone: backbone.name,
+    width,
+    outputStride,
+    head,
+    input: size,
+    classColumns: classes,
+    normalization: MINUS_ONE_TO_ONE,
+    backboneStyle: backbone.style,
+    headStyle: HEAD_STYLE,
+  };
   try {
-    switch (head) {
-      case 'classifier':
-        return buildClassifier(backbone, { ...common, resolution: size, outputStride });
-      case 'ssdlite':
-      case 'ssd':
-        return buildSsdlite({
-          ...common,
-          ...styles,
-          form: head,
-          extraWidth: width,
-          resolution: size.height,
-          outputStride,
-        }).graph;
-      case 'deeplabv3':
-      case 'deeplabv3_aspp':
-        return buildDeeplabv3({
-          ...common,
-          ...styles,
-          form: head === 'deeplabv3' ? 'mobile' : 'aspp',
-          size,
-          outputStride: outputStride === 8 ? 8 : 16,
-        }).graph;
-    }
+    return networkOf(spec, { input: 'tensor' }).graph;
   } catch (error) {
     // A family that is published as a few tables refuses the widths between them.
     if (error instanceof RangeError && !backbone.widths.includes(width)) {

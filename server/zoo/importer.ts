@@ -12,6 +12,8 @@ import type { NameMap } from '../../models/weights/maps/name_map.ts';
 import { applyMap } from '../../models/weights/maps/name_map.ts';
 import { writeSafetensors } from '../../models/weights/safetensors.ts';
 import { ImageSession } from '../inference/session.ts';
+import type { HeadName } from './architecture.ts';
+import { HEADS } from './architecture.ts';
 import { catalog } from './catalog.ts';
 import { ImportError, readBounded, readCheckpointFile } from './checkpoint_file.ts';
 import { sha256Of } from './files.ts';
@@ -27,7 +29,7 @@ import {
 import type { Label } from './labels.ts';
 import { COCO_LABELS } from './labels.ts';
 import { costOf, networkOf } from './network.ts';
-import type { Head, NetworkSpec } from './record.ts';
+import type { NetworkSpec } from './record.ts';
 import { TASK_OF_HEAD } from './record.ts';
 import type { NetworkFacts } from './sidecar.ts';
 import { parseLabels, sidecarFacts } from './sidecar.ts';
@@ -61,7 +63,6 @@ export interface Imported {
   readonly described?: string;
 }
 
-const SIDE: Readonly<Record<string, number>> = { detection: 300, segmentation: 513, classification: 224 };
 const SSD_ANCHORS = 3;
 const LABELS_BYTES = 1024 * 1024;
 const UNKNOWN_LICENCE = 'not stated';
@@ -83,7 +84,7 @@ export async function importModel(request: ImportRequest, store: ModelStore, thr
   const file = basename(request.file);
   try {
     const { map, target } = candidateFor(facts, tensors, file);
-    const spec = specOf(request, facts, map, target.head as Head, tensors);
+    const spec = specOf(request, facts, map, target.head as HeadName, tensors);
     const { graph } = networkOf({ ...spec, name: request.name });
     const { weights, leftOut } = applyMap(map, { ...target, graph }, tensors, file);
     const bytes = writeSafetensors(weights);
@@ -189,21 +190,23 @@ function candidatesOf(maps: readonly NameMap[], facts: NetworkFacts): Candidate[
       .map((head): Candidate => {
         // The names do not depend on classes, sizes and strides, and not every head can be built with all of them.
         const plain = { backbone, width: facts.width ?? 1 };
-        const spec = { ...specFor(plain, map, head as Head), classColumns: 2, name: 'candidate' };
+        const spec = { ...specFor(plain, map, head as HeadName), classColumns: 2, name: 'candidate' };
         return { map, target: { backbone, head, graph: networkOf(spec).graph } };
       }),
   );
 }
 
 /** The network but for its classes. */
-function specFor(facts: NetworkFacts, map: NameMap, head: Head): Omit<NetworkSpec, 'classColumns'> {
+function specFor(facts: NetworkFacts, map: NameMap, head: HeadName): Omit<NetworkSpec, 'classColumns'> {
   const backbone = backboneNamed(facts.backbone ?? '');
   const task = TASK_OF_HEAD[head];
   const styles = map.styles(backbone.name, head);
-  const side = SIDE[task] ?? 224;
-  const { height, width } = facts.size ?? { height: side, width: side };
-  const coarsest = Math.max(...backbone.outputStrides);
-  const outputStride = facts.outputStride ?? (task === 'segmentation' ? 16 : coarsest);
+  const { resolution, outputStrides } = HEADS[head];
+  const { height, width } = facts.size ?? { height: resolution, width: resolution };
+  const strides = backbone.outputStrides.filter((stride) =>
+    (outputStrides as readonly number[]).includes(stride),
+  );
+  const outputStride = facts.outputStride ?? Math.max(...strides);
   const body = {
     ...styles.backbone,
     ...(facts.padding && { padding: facts.padding }),
@@ -225,7 +228,7 @@ function specOf(
   { name, headPadding, headEpsilon }: ImportRequest,
   facts: NetworkFacts,
   map: NameMap,
-  head: Head,
+  head: HeadName,
   tensors: Weights,
 ): NetworkSpec {
   const { headStyle, ...spec } = specFor(facts, map, head);

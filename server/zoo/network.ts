@@ -74,7 +74,14 @@ export function networkOf(
     case 'ssd': {
       if (size.height !== size.width)
         throw new GraphError(`${name} takes square images, not ${size.height}x${size.width}`);
-      const { graph, grids } = buildSsdlite({ ...common, backbone, form: head, resolution: size.height });
+      // TensorFlow's detection models give the extra layers the backbone's width.
+      const { graph, grids } = buildSsdlite({
+        ...common,
+        backbone,
+        form: head,
+        extraWidth: width,
+        resolution: size.height,
+      });
       return { ...named(graph, OUTPUTS.detection, taps), grids };
     }
   }

@@ -1,6 +1,7 @@
 import type { OutputStride } from '../../models/backbones/backbone.ts';
 import type { Style } from '../../models/backbones/blocks.ts';
 import type { Normalization } from '../../models/graph/image_input.ts';
+import type { HeadName } from './architecture.ts';
 import type { Label } from './labels.ts';
 
 /** The only precision there is so far. */
@@ -9,20 +10,18 @@ export const PRECISION = 'fp32';
 /** What a model does with an image. */
 export type Task = 'detection' | 'segmentation' | 'classification';
 
-/** What a backbone's features are fed to, and the task that this serves. */
-export const TASK_OF_HEAD = {
+/** What each head is for. */
+export const TASK_OF_HEAD: Readonly<Record<HeadName, Task>> = {
   ssdlite: 'detection',
   ssd: 'detection',
   deeplabv3: 'segmentation',
   deeplabv3_aspp: 'segmentation',
   classifier: 'classification',
-} as const satisfies Record<string, Task>;
-
-export type Head = keyof typeof TASK_OF_HEAD;
+};
 
 /** All that the graph of a network is built from. */
 export interface NetworkSpec {
-  readonly head: Head;
+  readonly head: HeadName;
   /** Name of a backbone of the registry. */
   readonly backbone: string;
   /** Width multiplier. */

@@ -2,14 +2,14 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import type { Style } from '../../models/backbones/blocks.ts';
 import type { InputSize, Normalization } from '../../models/graph/image_input.ts';
+import type { HeadName } from './architecture.ts';
 import { ImportError, readJson } from './checkpoint_file.ts';
 import type { Label } from './labels.ts';
-import type { Head } from './record.ts';
 
 /** What is known of a network beside its tensors. */
 export interface NetworkFacts {
   readonly backbone?: string;
-  readonly head?: Head;
+  readonly head?: HeadName;
   readonly width?: number;
   readonly outputStride?: number;
   readonly size?: InputSize;

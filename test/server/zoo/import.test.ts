@@ -383,9 +383,9 @@ describe('what lies beside a checkpoint', () => {
 
 describe('thinlens import', () => {
   for (const [args, wanted] of [
-    [['--width', '0'], /--width must be a number from 0\.05 to 4, got '0'/],
+    [['--width', '0'], /--width must be a number from 0\.1 to 4, got '0'/],
     [['--width', 'wide'], /--width must be a number/],
-    [['--resolution', '5'], /--resolution must be a whole number, or two as HEIGHTxWIDTH, from 16 to 2048/],
+    [['--resolution', '5'], /--resolution must be one whole number from 32 to 2048, or two as HxW/],
     [['--resolution', '300x'], /got '300x'/],
     [['--epsilon', '0'], /--epsilon must be a number/],
     [['--output-stride', '4'], /Allowed choices are 8, 16, 32/],

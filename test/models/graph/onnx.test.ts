@@ -8,28 +8,14 @@ import { mobilenetV2 } from '../../../models/backbones/mobilenet_v2.ts';
 import { GraphBuilder } from '../../../models/graph/builder.ts';
 import { foldGraph, foldWeights } from '../../../models/graph/folding.ts';
 import type { Graph } from '../../../models/graph/graph.ts';
-import { elementCount } from '../../../models/graph/graph.ts';
 import { decodeModel } from '../../../models/graph/onnx/schema.ts';
 import { toOnnx } from '../../../models/graph/onnx/writer.ts';
 import type { PaddingMode } from '../../../models/graph/padding.ts';
 import { parametersOf } from '../../../models/graph/parameters.ts';
 import type { Tensor as Weight, Weights } from '../../../models/graph/tensor.ts';
+import { convolve } from '../../reference/convolution.ts';
 import { mulberry32 } from '../../reference/noise.ts';
-
-/** Random weights for every parameter; variances positive, and small enough that signals stay in range. */
-function randomWeights(graph: Graph, seed: number): Map<string, Weight> {
-  const random = mulberry32(seed);
-  return new Map(
-    parametersOf(graph).map(({ name, shape, role }) => {
-      const fanIn = elementCount(shape.slice(1));
-      const scale = role === 'weight' ? Math.sqrt(3 / fanIn) : 0.5;
-      const data = Float32Array.from({ length: elementCount(shape) }, () =>
-        role === 'variance' ? 0.3 + random() : role === 'gamma' ? 0.5 + random() : (random() * 2 - 1) * scale,
-      );
-      return [name, { shape, data }];
-    }),
-  );
-}
+import { randomWeights } from '../../reference/random_weights.ts';
 
 /** Runs a graph in ONNX Runtime on random input; outputs by name. */
 async function run(graph: Graph, weights: Weights, input: Float32Array | Uint8Array, batch = 1) {
@@ -42,48 +28,6 @@ async function run(graph: Graph, weights: Weights, input: Float32Array | Uint8Ar
   const outputs = await session.run(feeds);
   await session.release();
   return outputs;
-}
-
-/** A convolution by its definition, in double precision: the sum over the window, zero outside. */
-function convolveByDefinition(
-  input: Float32Array,
-  [channels, height, width]: readonly [number, number, number],
-  weight: Weight,
-  {
-    stride,
-    dilation,
-    groups,
-    top,
-    left,
-    outHeight,
-    outWidth,
-  }: Record<'stride' | 'dilation' | 'groups' | 'top' | 'left' | 'outHeight' | 'outWidth', number>,
-): Float64Array {
-  const [outChannels = 0, perGroup = 0, kernelHeight = 0, kernelWidth = 0] = weight.shape;
-  const out = new Float64Array(outChannels * outHeight * outWidth);
-  for (let o = 0; o < outChannels; o++) {
-    const group = Math.floor(o / (outChannels / groups));
-    for (let y = 0; y < outHeight; y++) {
-      for (let x = 0; x < outWidth; x++) {
-        let sum = 0;
-        for (let c = 0; c < perGroup; c++) {
-          for (let ky = 0; ky < kernelHeight; ky++) {
-            for (let kx = 0; kx < kernelWidth; kx++) {
-              const iy = y * stride + ky * dilation - top;
-              const ix = x * stride + kx * dilation - left;
-              if (iy < 0 || ix < 0 || iy >= height || ix >= width) continue;
-              const channel = group * (channels / groups) + c;
-              sum +=
-                (input[(channel * height + iy) * width + ix] as number) *
-                (weight.data[((o * perGroup + c) * kernelHeight + ky) * kernelWidth + kx] as number);
-            }
-          }
-        }
-        out[(o * outHeight + y) * outWidth + x] = sum;
-      }
-    }
-  }
-  return out;
 }
 
 function assertClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number) {
@@ -130,19 +74,11 @@ describe('a convolution block', () => {
           const [conv] = graph.nodes;
           assert.ok(conv?.op === 'conv');
           const [, outHeight = 0, outWidth = 0] = out.shape;
-          const plain = convolveByDefinition(
-            input,
-            [4, height, width],
-            weights.get('b.conv.weight') as Weight,
-            {
-              stride,
-              dilation,
-              groups,
-              top: conv.padding.top,
-              left: conv.padding.left,
-              outHeight,
-              outWidth,
-            },
+          const { data: plain } = convolve(
+            { shape: x.shape, data: input },
+            { weight: weights.get('b.conv.weight') as Weight },
+            conv,
+            out.shape,
           );
           const of = (name: string, channel: number) => weights.get(`b.bn.${name}`)?.data[channel] as number;
           const expected = plain.map((value, i) => {

@@ -74,7 +74,7 @@ const UNKNOWN_LICENCE = 'not stated';
  */
 export async function importModel(request: ImportRequest, store: ModelStore, threads = 1): Promise<Imported> {
   checkName(request, store.home);
-  const facts: NetworkFacts = { ...(await sidecarFacts(request.file, request.config)), ...given(request) };
+  const facts: NetworkFacts = { ...(await factsFor(request)), ...given(request) };
   if (facts.backbone === undefined) {
     throw new ImportError(
       `${basename(request.file)} does not say what it is for: --backbone names the network`,
@@ -128,6 +128,14 @@ export async function importModel(request: ImportRequest, store: ModelStore, thr
   }
 }
 
+/** What a JSON file says of the checkpoint. One that lies beside it, and speaks of another library than was asked for, is not about it. */
+async function factsFor({ file, config, map }: ImportRequest): Promise<NetworkFacts> {
+  const facts = await sidecarFacts(file, config);
+  if (map === undefined || facts.map === undefined || map === facts.map) return facts;
+  if (config === undefined) return {};
+  throw new ImportError(`${config} describes a checkpoint of ${facts.map}, and --map is ${map}`);
+}
+
 /** Of a request, what is also known from sidecars. */
 function given({
   backbone,
@@ -176,8 +184,12 @@ function candidateFor(facts: NetworkFacts, tensors: Weights, file: string): Cand
     tensors,
   );
   const advice = other ? `; they are named as ${other.map.name} does` : '';
+  const why =
+    facts.described === undefined
+      ? ''
+      : ` (${facts.described} describes such a network; --map says otherwise)`;
   throw new ImportError(
-    `${file}: none of its tensors (${some}, ...) is one of ${backbone} as ${maps.map((map) => map.name).join(', ')} name them${advice}`,
+    `${file}: none of its tensors (${some}, ...) is one of ${backbone} as ${maps.map((map) => map.name).join(', ')} name them${why}${advice}`,
   );
 }
 

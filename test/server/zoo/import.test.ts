@@ -344,6 +344,24 @@ describe('what lies beside a checkpoint', () => {
     assert.deepEqual([record.headStyle.epsilon, record.outputStride], [0.25, 16]);
   });
 
+  test('a configuration that lies beside another checkpoint by chance misleads nobody', async () => {
+    const place = await mkdtemp(join(folder, 'beside-'));
+    const file = join(place, 'mobilenet.pth');
+    await cp('test/fixtures/mobilenet_v2_0.35.weights.pth', file);
+    await cp(`${HF}.config.json`, join(place, 'config.json'));
+    const request = { file, name: 'mine', backbone: 'mobilenet_v2', size: { height: 64, width: 64 } };
+    await assert.rejects(
+      importModel(request, store),
+      /as transformers name them \(.*config\.json describes such a network; --map says otherwise\); they are named as torchvision does/,
+    );
+    const { record } = await importModel({ ...request, map: 'torchvision', width: 0.35 }, store);
+    assert.deepEqual([record.backboneStyle.padding, record.head], ['symmetric', 'classifier']);
+    await assert.rejects(
+      importModel({ ...request, map: 'torchvision', config: join(place, 'config.json'), force: true }, store),
+      /config\.json describes a checkpoint of transformers, and --map is torchvision/,
+    );
+  });
+
   for (const [change, wanted] of [
     [{ expand_ratio: 4 }, /expand_ratio is 4, and must be 6/],
     [{ hidden_act: 'gelu' }, /hidden_act is "gelu", and must be relu6/],

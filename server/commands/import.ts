@@ -75,7 +75,7 @@ export function importCommand(): Command {
         nameMaps.map(({ name }) => name),
       ),
     )
-    .option('--config <file>', "config.json of transformers, or the training kit's record")
+    .option('--config <file>', "config.json of timm or transformers, or the training kit's record")
     .addOption(choice('--padding <mode>', 'of the backbone, as it was trained', ['same', 'symmetric']))
     .option('--epsilon <e>', "of the backbone's batch normalisations", epsilon('--epsilon'))
     .addOption(choice('--head-padding <mode>', 'of the head', ['same', 'symmetric']))

@@ -5,6 +5,9 @@ import { join } from 'node:path';
 /** A temporary file this old was left by a process that died while writing. */
 const ABANDONED_AFTER_MS = 10 * 60 * 1000;
 
+/** The store's folder of imported models: NAME.json is a record, NAME-HASH.safetensors its weights. */
+export const importedFolder = (home: string): string => join(home, 'imported');
+
 /** SHA-256 in hexadecimal digits. */
 export const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { backbones } from '../../models/backbones/registry.ts';
 import { catalog } from './catalog.ts';
-import { sweep, writeAtomically } from './files.ts';
+import { importedFolder, sweep, writeAtomically } from './files.ts';
 import { networkOf } from './network.ts';
 import type { ImportedSource, ModelRecord } from './record.ts';
 import { TASK_OF_HEAD } from './record.ts';
@@ -14,9 +14,6 @@ export type ImportedRecord = ModelRecord & { readonly source: ImportedSource };
 
 /** What requests and file names can carry without quoting. */
 export const MODEL_NAME = /^[a-z0-9_]{1,64}$/;
-
-/** The folder of imported models: NAME.json is a record, NAME-HASH.safetensors its weights. */
-export const importedFolder = (home: string): string => join(home, 'imported');
 
 const RECORD_FORMAT = 1;
 const text = { type: 'string' };

@@ -230,7 +230,7 @@ function specFor(facts: NetworkFacts, map: NameMap, head: HeadName): Omit<Networ
     width: facts.width ?? 1,
     outputStride: outputStride as OutputStride,
     input: { width, height },
-    normalization: facts.normalization ?? map.normalization,
+    normalization: facts.normalization ?? map.normalization(backbone.name),
     backboneStyle: body,
     headStyle: task === 'classification' ? body : styles.head,
   };

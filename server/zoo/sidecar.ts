@@ -76,6 +76,13 @@ class Fields {
     return value;
   }
 
+  triple(key: string): readonly [number, number, number] {
+    const values = this.#json[key];
+    if (!Array.isArray(values) || values.length !== 3 || !values.every((value) => typeof value === 'number'))
+      throw this.wrong(key, 'three numbers');
+    return values as [number, number, number];
+  }
+
   get entries(): [string, unknown][] {
     return Object.entries(this.#json);
   }
@@ -185,16 +192,54 @@ const labelsById = (entries: readonly (readonly [string, unknown])[]): Label[] =
     .map(([id, label]) => ({ classId: Number(id), label: String(label) }))
     .sort((a, b) => a.classId - b.classId);
 
+const TIMM_ARCHITECTURE =
+  /^(tf_)?(mobilenetv1|mobilenetv2|mobilenetv3_large|mobilenetv3_small|mnasnet|semnasnet)_(\d{3})$/;
+const TIMM_BACKBONES: Readonly<Record<string, string>> = {
+  mobilenetv1: 'mobilenet_v1',
+  mobilenetv2: 'mobilenet_v2',
+  mobilenetv3_large: 'mobilenet_v3_large',
+  mobilenetv3_small: 'mobilenet_v3_small',
+  mnasnet: 'mnasnet_b1',
+  semnasnet: 'mnasnet_a1',
+};
+
+/** A config.json of timm, as it lies on a hub beside the weights: which network, and how its photos are normalised. */
+function timmConfig(json: Json, path: string): NetworkFacts | undefined {
+  const config = new Fields(json, path);
+  const architecture = config.text('architecture');
+  const [, ported, family = '', percent] = TIMM_ARCHITECTURE.exec(architecture) ?? [];
+  const backbone = architecture === 'mnasnet_small' ? architecture : TIMM_BACKBONES[family];
+  if (backbone === undefined) return undefined;
+  if (isObject(json.model_args) && Object.keys(json.model_args).length > 0)
+    throw config.wrong('model_args', 'left out: only the plain network can be built here');
+  const trained = config.object('pretrained_cfg');
+  const [mean, deviation] = [trained.triple('mean'), trained.triple('std')];
+  const [, height, width] = trained.triple('input_size');
+  return {
+    title: architecture,
+    backbone,
+    width: percent === undefined ? 1 : Number(percent) / 100,
+    head: 'classifier',
+    map: ported ? 'timm_tf' : 'timm',
+    size: { height, width },
+    normalization: {
+      scale: deviation.map((each) => 1 / (255 * each)) as [number, number, number],
+      offset: mean.map((each, channel) => -each / (deviation[channel] ?? 1)) as [number, number, number],
+    },
+  };
+}
+
 const isTransformers = (json: Json) =>
   json.model_type === 'mobilenet_v2' ||
   (Array.isArray(json.architectures) &&
     json.architectures.some((name) => String(name).startsWith('MobileNetV2')));
 
-/** What a JSON file says of a network: a record of the training kit, or a configuration of transformers. Nothing, if it is neither. */
+/** What a JSON file says of a network: a record of the training kit, a configuration of timm or of transformers. Nothing, if it is none. */
 async function readFacts(path: string): Promise<NetworkFacts | undefined> {
   const json = await readJson(path);
   if (!isObject(json)) return undefined;
   if (isObject(json.architecture)) return kitRecord(json, path);
+  if (typeof json.architecture === 'string') return timmConfig(json, path);
   return isTransformers(json) ? transformersConfig(json, path) : undefined;
 }
 
@@ -207,7 +252,7 @@ export async function sidecarFacts(checkpoint: string, config: string | undefine
     const facts = await readFacts(config);
     if (facts) return { ...facts, described: config };
     throw new ImportError(
-      `${config} is neither a config.json of transformers' MobileNetV2 nor a record of the training kit`,
+      `${config} is neither a config.json of timm or of transformers' MobileNetV2 nor a record of the training kit`,
     );
   }
   const folder = dirname(checkpoint);

@@ -9,7 +9,7 @@ import { mapNamed } from '../../models/weights/maps/maps.ts';
 import { applyMap } from '../../models/weights/maps/name_map.ts';
 import { readSafetensors } from '../../models/weights/safetensors.ts';
 import { readTfjsWeights, tfjsShards } from '../../models/weights/tfjs.ts';
-import { importedFolder } from './imported.ts';
+import { importedFolder } from './files.ts';
 import { networkOf } from './network.ts';
 import type { ModelRecord, NpmSource } from './record.ts';
 

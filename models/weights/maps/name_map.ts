@@ -30,7 +30,8 @@ export interface NameMap {
   readonly covers: ReadonlyMap<string, readonly string[]>;
   /** Padding, epsilon and activation of the library's own checkpoints. */
   readonly styles: (backbone: string, head: string) => { readonly backbone: Style; readonly head: Style };
-  readonly normalization: Normalization;
+  /** Of the library's own checkpoints. */
+  readonly normalization: (backbone: string) => Normalization;
   readonly recipes: (target: MapTarget) => Recipe[];
   /** Names of tensors that the network has no use for. */
   readonly leftOut: (target: MapTarget) => readonly RegExp[];

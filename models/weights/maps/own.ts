@@ -35,7 +35,7 @@ export const own: NameMap = {
     const { style } = backboneNamed(backbone);
     return { backbone: style, head: headStyle(head, style) };
   },
-  normalization: MINUS_ONE_TO_ONE,
+  normalization: () => MINUS_ONE_TO_ONE,
   recipes: ({ graph }) => parametersOf(graph).map(({ name }) => ({ to: name, from: [name] })),
   leftOut,
   taps: () => new Map(),

@@ -75,7 +75,7 @@ export const tfSsdliteMobilenetV2: NameMap = {
   reference: 'tensorflow/models research/slim/nets/mobilenet and research/object_detection',
   covers: new Map([['mobilenet_v2', ['ssdlite']]]),
   styles: () => ({ backbone: STYLE, head: STYLE }),
-  normalization: MINUS_ONE_TO_ONE,
+  normalization: () => MINUS_ONE_TO_ONE,
   recipes: ({ graph }) => [
     ...pointwise('backbone.stem', `${FEATURES}/Conv`),
     ...blocksOf(graph).flatMap(({ name, layers }, index) => {

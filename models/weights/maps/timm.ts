@@ -1,6 +1,5 @@
 import type { Style } from '../../backbones/blocks.ts';
 import type { Graph } from '../../graph/graph.ts';
-import type { Normalization } from '../../graph/image_input.ts';
 import { MINUS_ONE_TO_ONE } from '../../graph/image_input.ts';
 import type { MapTarget, NameMap } from './name_map.ts';
 import { BATCH_COUNTERS, blocksOf, IMAGENET_NORMALIZATION, ModuleNames, styleOf } from './name_map.ts';
@@ -74,7 +73,7 @@ const timmMap = (
   own: Pick<NameMap, 'name' | 'title'>,
   padding: Style['padding'],
   epsilon: number,
-  normalization: Normalization,
+  normalization: NameMap['normalization'],
 ): NameMap => ({
   ...own,
   reference:
@@ -90,13 +89,18 @@ const timmMap = (
   taps: (target) => namesOf(target).taps,
 });
 
-/** timm's own checkpoints: mobilenetv1_*, mobilenetv2_*, mobilenetv3_*, mnasnet_* (B1), semnasnet_* (A1), mnasnet_small. */
-export const timm = timmMap({ name: 'timm', title: 'timm' }, 'symmetric', 1e-5, IMAGENET_NORMALIZATION);
+/**
+ * timm's own checkpoints: mobilenetv1_*, mobilenetv2_*, mobilenetv3_*, mnasnet_* (B1), semnasnet_* (A1), mnasnet_small. A few
+ * are normalised otherwise than the rest of their family; timm's config.json says how.
+ */
+export const timm = timmMap({ name: 'timm', title: 'timm' }, 'symmetric', 1e-5, (backbone) =>
+  backbone === 'mobilenet_v1' ? MINUS_ONE_TO_ONE : IMAGENET_NORMALIZATION,
+);
 
 /** timm's tf_* variants: the same names, weights from TensorFlow. */
 export const timmTf = timmMap(
   { name: 'timm_tf', title: 'timm, weights ported from TensorFlow (tf_*)' },
   'same',
   1e-3,
-  MINUS_ONE_TO_ONE,
+  () => MINUS_ONE_TO_ONE,
 );

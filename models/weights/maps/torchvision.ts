@@ -159,7 +159,7 @@ export const torchvision: NameMap = {
     const style = styleOf(backbone, 'symmetric', backbone.startsWith('mobilenet_v3') ? 1e-3 : 1e-5);
     return { backbone: style, head: style };
   },
-  normalization: IMAGENET_NORMALIZATION,
+  normalization: () => IMAGENET_NORMALIZATION,
   recipes: (target) => familyOf(target).names.recipes(target.graph),
   leftOut: () => [BATCH_COUNTERS],
   taps: (target) => familyOf(target).taps,

@@ -56,7 +56,7 @@ export const transformers: NameMap = {
       head: head === 'classifier' ? body : { padding: 'same', epsilon: 1e-5, activation: 'relu' },
     };
   },
-  normalization: MINUS_ONE_TO_ONE,
+  normalization: () => MINUS_ONE_TO_ONE,
   recipes: (target) => namesOf(target).names.recipes(target.graph),
   leftOut: ({ head }) =>
     head === 'classifier' ? [BATCH_COUNTERS] : [BATCH_COUNTERS, /^mobilenet_v2\.conv_1x1\./],

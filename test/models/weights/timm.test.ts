@@ -83,7 +83,7 @@ describe('timm', () => {
         width,
         outputStride: 32,
         input: { width: SIDE, height: SIDE },
-        normalization: map.normalization,
+        normalization: map.normalization(backbone),
         backboneStyle: styles.backbone,
         headStyle: styles.head,
         classColumns: CLASSES,

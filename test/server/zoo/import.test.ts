@@ -344,6 +344,35 @@ describe('what lies beside a checkpoint', () => {
     assert.deepEqual([record.headStyle.epsilon, record.outputStride], [0.25, 16]);
   });
 
+  test("timm's says which network it is, and how its photos are normalised", async () => {
+    const place = await mkdtemp(join(folder, 'timm-'));
+    const { models } = JSON.parse(await readFile('test/fixtures/timm.json', 'utf8'));
+    const { tensors } = models.find(({ name }: { name: string }) => name === 'mobilenetv2_050');
+    const weights = Object.entries(tensors as Record<string, number[]>).map(
+      ([name, shape]): [string, Tensor] => [
+        name,
+        { shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1) },
+      ],
+    );
+    const file = join(place, 'model.safetensors');
+    await writeFile(file, writeSafetensors(new Map(weights)));
+    const pretrained = { mean: [0.5, 0.25, 0], std: [0.5, 1, 0.1], input_size: [3, 64, 96] };
+    const json = { architecture: 'mobilenetv2_050', num_classes: 7, pretrained_cfg: pretrained };
+    await writeFile(join(place, 'config.json'), JSON.stringify(json));
+    const { record } = await importModel({ file, name: 'mine' }, store);
+    assert.deepEqual(
+      [record.backbone, record.width, record.head, record.source.map, record.classColumns, record.input],
+      ['mobilenet_v2', 0.5, 'classifier', 'timm', 7, { height: 64, width: 96 }],
+    );
+    assert.deepEqual(record.normalization.offset, [-1, -0.25, -0]);
+    assert.deepEqual(record.normalization.scale, [1 / 127.5, 1 / 255, 1 / 25.5]);
+    await writeFile(join(place, 'config.json'), JSON.stringify({ ...json, pretrained_cfg: { mean: [1] } }));
+    await assert.rejects(
+      importModel({ file, name: 'other' }, store),
+      /mean is \[1\], and must be three numbers/,
+    );
+  });
+
   test('a configuration that lies beside another checkpoint by chance misleads nobody', async () => {
     const place = await mkdtemp(join(folder, 'beside-'));
     const file = join(place, 'mobilenet.pth');

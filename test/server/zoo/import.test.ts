@@ -366,6 +366,11 @@ describe('what lies beside a checkpoint', () => {
     );
     assert.deepEqual(record.normalization.offset, [-1, -0.25, -0]);
     assert.deepEqual(record.normalization.scale, [1 / 127.5, 1 / 255, 1 / 25.5]);
+    await writeFile(join(place, 'config.json'), JSON.stringify({ ...json, model_args: { bn_eps: 0.1 } }));
+    await assert.rejects(
+      importModel({ file, name: 'other' }, store),
+      /model_args is .* and must be left out/,
+    );
     await writeFile(join(place, 'config.json'), JSON.stringify({ ...json, pretrained_cfg: { mean: [1] } }));
     await assert.rejects(
       importModel({ file, name: 'other' }, store),

@@ -1,9 +1,36 @@
 import type { Style } from '../../models/backbones/blocks.ts';
 import { MINUS_ONE_TO_ONE } from '../../models/graph/image_input.ts';
 import { COCO_LABELS } from './labels.ts';
-import type { ModelRecord } from './record.ts';
+import type { ModelRecord, PackageSource } from './record.ts';
 
 const TENSORFLOW_STYLE: Style = { padding: 'same', epsilon: 1e-3, activation: 'relu6' };
+/** MnasNet-A1 as its authors train it, in TensorFlow. */
+const MNASNET_STYLE: Style = { ...TENSORFLOW_STYLE, activation: 'relu' };
+/** A ShuffleNetV2 that pads as PyTorch does; its normalisation has the epsilon of the head that it was trained under. */
+const SHUFFLENET_STYLE: Style = { padding: 'symmetric', epsilon: 1e-3, activation: 'relu' };
+
+/** A file of this repository's weights/. docs/models/ has its card, training/ made it. */
+const weightsFile = (file: string, bytes: number, sha256: string): PackageSource => ({
+  kind: 'package',
+  file,
+  bytes,
+  sha256,
+  map: 'training',
+});
+
+const TRAINED_FOR_DETECTION = {
+  task: 'detection',
+  head: 'ssdlite',
+  width: 1,
+  outputStride: 32,
+  dataset: 'coco',
+  input: { width: 300, height: 300 },
+  normalization: MINUS_ONE_TO_ONE,
+  headStyle: TENSORFLOW_STYLE,
+  classColumns: 91,
+  labels: COCO_LABELS,
+  licence: 'Apache-2.0',
+} as const satisfies Partial<ModelRecord>;
 
 /** The models that this version knows, whether their weights are there or not. The first detection model is the one that runs by default. */
 export const catalog: readonly ModelRecord[] = [
@@ -34,5 +61,33 @@ export const catalog: readonly ModelRecord[] = [
     licence: 'Apache-2.0',
     attribution:
       'TensorFlow Object Detection API, ssdlite_mobilenet_v2_coco (2018_05_09), converted to TF.js by the coco-ssd project',
+  },
+  {
+    ...TRAINED_FOR_DETECTION,
+    name: 'ssdlite_shufflenet_v2_coco',
+    title: 'SSDLite on ShuffleNetV2 1.0x, COCO',
+    backbone: 'shufflenet_v2',
+    backboneStyle: SHUFFLENET_STYLE,
+    source: weightsFile(
+      'ssdlite_shufflenet_v2_coco.safetensors',
+      6_518_814,
+      '9037aa3261c1efc6c26dad896228b4c31ce7dbce2b0d7750c88849e4b258662d',
+    ),
+    attribution:
+      "trained for thinlens from NanoDet-m's backbone and TensorFlow's ssdlite_mobilenet_v2_coco; what was learned from which photos: docs/models/ssdlite_shufflenet_v2_coco.md",
+  },
+  {
+    ...TRAINED_FOR_DETECTION,
+    name: 'ssdlite_mnasnet_a1_coco',
+    title: 'SSDLite on MnasNet-A1 1.0, COCO',
+    backbone: 'mnasnet_a1',
+    backboneStyle: MNASNET_STYLE,
+    source: weightsFile(
+      'ssdlite_mnasnet_a1_coco.safetensors',
+      9_967_554,
+      '29355f5c39e24d3e1affb248b29efd77cdf3b50e448abba2631de9f0dc844014',
+    ),
+    attribution:
+      "trained for thinlens from TensorFlow's ssdlite_mobilenet_v2_coco; what was learned from which photos: docs/models/ssdlite_mnasnet_a1_coco.md",
   },
 ];

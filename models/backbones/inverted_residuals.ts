@@ -25,6 +25,8 @@ export interface InvertedResidualRow {
 /** A family that is a stem, stages of inverted residuals and a last 1x1 convolution. */
 export interface InvertedResidualTable {
   readonly stem: number;
+  /** Below this width the stem keeps its channels. */
+  readonly stemKeptBelow?: number;
   readonly stages: readonly (readonly InvertedResidualRow[])[];
   /** Channels of the final convolution at a width: families differ in whether it shrinks. */
   readonly final: (width: number) => number;
@@ -49,7 +51,8 @@ export function invertedResidualFeatures(
 ): Features {
   const byStride = new Map<number, Value>();
   const strides = new StrideTracker(outputStride, 2);
-  const stem = { channels: makeDivisible(table.stem * width), kernel: 3, stride: 2 };
+  const stemWidth = width < (table.stemKeptBelow ?? 0) ? 1 : width;
+  const stem = { channels: makeDivisible(table.stem * stemWidth), kernel: 3, stride: 2 };
   let x = convBlock(builder, 'backbone.stem', image, stem, style);
   byStride.set(strides.stride, x);
   let expansion = x;

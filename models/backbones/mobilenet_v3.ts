@@ -12,9 +12,13 @@ const squeeze: InvertedResidualRow['squeeze'] = ({ hidden }) => ({
 /** The first blocks keep ReLU: hard swish pays only where maps are small (section 5.2 of the paper). */
 const activation = 'relu';
 
+/** The published checkpoint of half the width (timm's mobilenetv3_small_050) has a stem that was not halved. */
+const STEM_KEPT_BELOW = 0.75;
+
 /** Table 1 of the paper; a stage is a run of blocks with the same channels, as timm groups them. */
 const LARGE: InvertedResidualTable = {
   stem: 16,
+  stemKeptBelow: STEM_KEPT_BELOW,
   stages: [
     [{ expansion: 1, kernel: 3, channels: 16, stride: 1, activation }],
     [
@@ -36,6 +40,7 @@ const LARGE: InvertedResidualTable = {
 /** Table 2 of the paper. */
 const SMALL: InvertedResidualTable = {
   stem: 16,
+  stemKeptBelow: STEM_KEPT_BELOW,
   stages: [
     [{ expansion: 1, kernel: 3, channels: 16, stride: 2, squeeze, activation }],
     [

@@ -141,3 +141,15 @@ describe('the registry', () => {
     );
   });
 });
+
+test('MobileNetV3 of half the width keeps the 16 channels of its stem, as its published checkpoint does', () => {
+  for (const [width, channels] of [
+    [0.5, 16],
+    [0.75, 16],
+    [1, 16],
+    [1.5, 24],
+  ] as const) {
+    const { graph } = build(backboneNamed('mobilenet_v3_small'), width, 32);
+    assert.equal(valueNamed(graph, 'backbone.stem.conv').shape[0], channels);
+  }
+});

@@ -647,6 +647,17 @@ export interface components {
                 readonly "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description Too many requests of this kind wait already: `overloaded`. */
+        readonly Busy: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["RequestId"];
+                readonly "Retry-After": components["headers"]["RetryAfter"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description The answer was not ready in time: `deadline_exceeded`. */
         readonly DeadlineExceeded: {
             headers: {
@@ -732,6 +743,7 @@ export type ResponseUnprocessableContent = components['responses']['Unprocessabl
 export type ResponseInternalError = components['responses']['InternalError'];
 export type ResponseInferenceFailed = components['responses']['InferenceFailed'];
 export type ResponseUnavailable = components['responses']['Unavailable'];
+export type ResponseBusy = components['responses']['Busy'];
 export type ResponseDeadlineExceeded = components['responses']['DeadlineExceeded'];
 export type ParameterRequestId = components['parameters']['RequestId'];
 export type RequestBodyImages = components['requestBodies']['Images'];
@@ -960,6 +972,7 @@ export interface operations {
             readonly 404: components["responses"]["UnknownBackbone"];
             readonly 406: components["responses"]["NotAcceptable"];
             readonly 500: components["responses"]["InternalError"];
+            readonly 503: components["responses"]["Busy"];
         };
     };
     readonly livez: {

@@ -7,17 +7,22 @@ import { describeBackbone, describeNetwork } from '../../zoo/backbone_descriptio
 import { validateQuery } from '../contract.ts';
 import { HttpProblem } from '../problem.ts';
 import { quote } from '../query.ts';
+import { Turns } from '../turns.ts';
+
+/** A network takes some milliseconds to count: this many may wait for their turn. */
+const MOST_WAITING = 64;
 
 /** GET /v1/backbones and GET /v1/backbones/{backbone}. */
 export function backboneRoutes(): Router {
   const router = Router({ caseSensitive: true, strict: true });
+  const turns = new Turns(MOST_WAITING);
   let list: Promise<BackboneList> | undefined;
   router.get('/v1/backbones', async (request, response) => {
     validateQuery('listBackbones', request.query);
     list ??= countAll();
     response.json(await list);
   });
-  router.get('/v1/backbones/:backbone', (request, response) => {
+  router.get('/v1/backbones/:backbone', async (request, response) => {
     const { output_stride: outputStride, resolution, ...query } = validateQuery('getBackbone', request.query);
     const { backbone } = request.params;
     if (!backboneNames().includes(backbone)) {
@@ -27,7 +32,9 @@ export function backboneRoutes(): Router {
       );
     }
     const size = resolution === undefined ? undefined : { height: resolution, width: resolution };
-    response.json(answering(() => describe({ ...query, backbone, size, outputStride })));
+    response.json(
+      await turns.take(() => answering(() => describe({ ...query, backbone, size, outputStride }))),
+    );
   });
   return router;
 }

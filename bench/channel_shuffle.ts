@@ -9,7 +9,6 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { buildDeeplabv3 } from '../heads/deeplabv3/graph.ts';
 import { buildSsdlite } from '../heads/ssdlite/graph.ts';
 import type { Style } from '../models/backbones/blocks.ts';
@@ -25,6 +24,7 @@ import type { OnnxNode } from '../models/graph/onnx/schema.ts';
 import { decodeModel, encodeModel } from '../models/graph/onnx/schema.ts';
 import { toOnnx } from '../models/graph/onnx/writer.ts';
 import { foldShuffles, permuteWeights } from '../models/graph/shuffle_folding.ts';
+import { InferenceSession, Tensor } from '../server/inference/onnx_runtime.ts';
 import { randomWeights } from '../test/reference/random_weights.ts';
 import { median } from './support/statistics.ts';
 

@@ -341,6 +341,17 @@ export interface components {
             readonly parameters_folded: number;
             /** @description Bytes of the weights as they were published or imported. */
             readonly size_bytes: number;
+            /** @description What the model was measured to reach; imported models have none. */
+            readonly accuracy?: {
+                /**
+                 * @description COCO's average precision of boxes, or mean intersection over union of masks.
+                 * @enum {string}
+                 */
+                readonly metric: "AP" | "mIoU";
+                /** @description A fraction. */
+                readonly value: number;
+                readonly measured_on: string;
+            };
             /** @description SPDX identifier of the weights' licence, or what was said of an imported model's. */
             readonly licence: string;
             /** @description Where the weights come from. */

@@ -29,6 +29,7 @@ if (files.length === 0) {
 const child = spawn(
   process.execPath,
   ['--enable-source-maps', '--test', '--test-reporter=spec', '--test-concurrency=2', ...files],
-  { cwd: root, stdio: 'inherit' },
+  // Tests use ONNX Runtime by itself too; see server/inference/no_telemetry.ts.
+  { cwd: root, stdio: 'inherit', env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' } },
 );
 child.on('exit', (code, signal) => process.exit(signal ? 1 : code));

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import envPaths from 'env-paths';
 import { usableCpus } from './inference/cpus.ts';
@@ -66,7 +67,7 @@ export const SETTINGS = {
     range: 'folder that can be written',
     effect:
       'Where models are kept: compiled/ can be deleted, what is missing is made again; imported/ holds what thinlens import brought.',
-    parse: (text) => (text ? join(text) : undefined),
+    parse: (text) => (text && !isNoFolder(text) ? join(text) : undefined),
   } satisfies Setting<string>,
   models: {
     flag: 'models',
@@ -190,6 +191,15 @@ function isServiceLink(name: string, text: string): boolean {
     /^THINLENS_(SERVICE_(HOST|PORT)|PORT_\d+_)/.test(name) ||
     (name === 'THINLENS_PORT' && text.includes('://'))
   );
+}
+
+/** Whether there is something at `path` that is no folder, or a file where one of its parents should be. */
+function isNoFolder(path: string): boolean {
+  try {
+    return !statSync(path).isDirectory();
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOTDIR';
+  }
 }
 
 /** The environment variable of a flag. */

@@ -3,9 +3,9 @@
  * its parent how long; answers with photos and CPU seconds.
  */
 import { readFileSync } from 'node:fs';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
 import sharp from 'sharp';
 import { RESIZE_KERNEL } from '../../server/image/decode.ts';
+import { InferenceSession, Tensor } from '../../server/inference/onnx_runtime.ts';
 
 export interface BareTask {
   readonly model: string;

@@ -122,6 +122,7 @@ function costOfOne(request: ArchitectureRequest, options: Options): void {
 
 function costOfAll(request: Omit<ArchitectureRequest, 'backbone'>, options: Options): void {
   if (options.layers) throw new CommandError('--layers needs one BACKBONE');
+  const leftOut = new Map<string, string[]>();
   const counted = backbones().flatMap(({ name, widths }) => {
     try {
       return (request.width === undefined ? widths : [request.width]).map((width) =>
@@ -130,10 +131,16 @@ function costOfAll(request: Omit<ArchitectureRequest, 'backbone'>, options: Opti
     } catch (error) {
       // What one backbone cannot be does not hide the others.
       if (!(error instanceof ArchitectureError)) throw error;
-      console.error(`thinlens: ${name} is left out: ${nameOf(error)} ${error.requirement}`);
+      const parameter = nameOf(error);
+      leftOut.set(parameter, [...(leftOut.get(parameter) ?? []), name]);
       return [];
     }
   });
+  for (const [parameter, names] of leftOut) {
+    console.error(
+      `thinlens: left out because of ${parameter}: ${names.join(', ')}; asked for alone, each says why`,
+    );
+  }
   if (options.csv) {
     process.stdout.write(networksCsv(counted));
   } else if (options.json) {

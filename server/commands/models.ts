@@ -24,16 +24,17 @@ export function modelsCommand(): Command {
         return;
       }
       const table = new Table({
-        head: ['name', 'task', 'state', 'params', 'MAdds', 'size', 'source'],
+        head: ['name', 'task', 'state', 'params', 'MAdds', 'accuracy', 'size', 'source'],
         style: { head: [], border: [] },
       });
-      for (const { name, task, state, reason, parameters, madds, size_bytes, source } of rows) {
+      for (const { name, task, state, reason, parameters, madds, accuracy, size_bytes, source } of rows) {
         table.push([
           name,
           task,
           reason ? `${state}: ${reason}` : state,
           `${(parameters / 1e6).toFixed(3)} M`,
           `${(madds / 1e6).toFixed(1)} M`,
+          accuracy ? `${accuracy.metric} ${(100 * accuracy.value).toFixed(1)}` : '',
           `${(size_bytes / 1e6).toFixed(1)} MB`,
           source,
         ]);
@@ -46,7 +47,7 @@ export function modelsCommand(): Command {
 type State = 'compiled' | 'available' | 'unavailable';
 
 async function describe(record: ModelRecord, store: ModelStore) {
-  const { name, title, task, source, licence } = record;
+  const { name, title, task, source, accuracy, licence } = record;
   const { madds, parameters, parametersFolded } = costOf(record);
   let state: State = 'available';
   let reason: string | undefined;
@@ -68,6 +69,7 @@ async function describe(record: ModelRecord, store: ModelStore) {
     parameters_folded: parametersFolded,
     madds,
     size_bytes: source.bytes,
+    ...(accuracy && { accuracy }),
     licence,
     source: describeSource(source),
   };

@@ -32,7 +32,7 @@ async function serve(flags: Record<string, string>): Promise<void> {
   const lines = pino.destination({ sync: false, minLength: LOG_BUFFER_BYTES, periodicFlush: LOG_FLUSH_MS });
   const log = pino({ level: settings.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, lines);
   const server = await startServer(settings, log).catch((error) => {
-    throw cannotListen(error, settings);
+    throw LISTEN_CALLS.has(error.syscall) ? cannotListen(error, settings) : error;
   });
   log.info(
     { url: server.url, workers: settings.workers, threads: settings.threads },
@@ -64,11 +64,20 @@ async function serve(flags: Record<string, string>): Promise<void> {
   }
   for (const reason of server.service.faults) log.warn({ reason }, 'an imported model cannot be used');
   for (const { record, loaded } of server.service.models) {
-    if (loaded.state === 'ready') log.info({ model: record.name, seconds: loaded.seconds }, 'model ready');
-    else log.warn({ model: record.name, ...loaded }, 'model not available');
+    if (loaded.state === 'ready')
+      log.info({ model: record.name, seconds: Number(loaded.seconds.toFixed(3)) }, 'model ready');
+    else {
+      const { state, reason } = { reason: undefined, ...loaded };
+      // A model of another task was never meant to be served.
+      const level = record.task === 'detection' ? 'warn' : 'debug';
+      log[level]({ model: record.name, state, reason }, 'model not available');
+    }
   }
   log.info({ url: server.url }, 'ready');
 }
+
+/** System calls that stand behind an address that cannot be listened on. */
+const LISTEN_CALLS = new Set(['listen', 'bind', 'getaddrinfo']);
 
 const LISTEN_ADVICE: Readonly<Record<string, string>> = {
   EADDRINUSE: 'the port is in use; --port takes another one, and 0 any that is free',

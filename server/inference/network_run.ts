@@ -1,4 +1,3 @@
-import { InferenceSession, Tensor as OnnxTensor } from 'onnxruntime-node';
 import { foldablePairs } from '../../models/graph/folding.ts';
 import type { Graph } from '../../models/graph/graph.ts';
 import { elementCount } from '../../models/graph/graph.ts';
@@ -11,6 +10,7 @@ import { checkFit } from '../../models/weights/fit.ts';
 import { mapNamed } from '../../models/weights/maps/maps.ts';
 import { networkOf } from '../zoo/network.ts';
 import type { ModelRecord } from '../zoo/record.ts';
+import { InferenceSession, Tensor as OnnxTensor } from './onnx_runtime.ts';
 
 /** What a network is run on: floats as it was trained on [N, 3, H, W], or pixels [N, H, W, 3] that it normalises itself. */
 export type RunInput =

@@ -190,7 +190,7 @@ const STAGES: readonly Stage[] = ['queue', 'decode', 'preprocess', 'inference', 
 /** A served model as GET /v1/models shows it; with its labels as GET /v1/models/{model} does. */
 export function describeModel(served: ServedModel, withLabels: boolean): Model {
   const { record, loaded, madds, parameters, parametersFolded } = served;
-  const { name, title, task, backbone, head, dataset, input, labels, licence, source } = record;
+  const { name, title, task, backbone, head, dataset, input, labels, accuracy, licence, source } = record;
   return {
     name,
     title,
@@ -209,6 +209,9 @@ export function describeModel(served: ServedModel, withLabels: boolean): Model {
     parameters_folded: parametersFolded,
     size_bytes: source.bytes,
     sha256: source.sha256,
+    ...(accuracy && {
+      accuracy: { metric: accuracy.metric, value: accuracy.value, measured_on: accuracy.dataset },
+    }),
     licence,
     source: describeSource(source),
   };

@@ -1,4 +1,4 @@
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { InferenceSession, Tensor } from './onnx_runtime.ts';
 
 export interface SessionOptions {
   /** Threads that one inference may use. */

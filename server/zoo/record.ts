@@ -79,6 +79,16 @@ export interface ImportedSource {
 
 export type WeightSource = NpmSource | PackageSource | ImportedSource;
 
+/** What a model was measured to reach. */
+export interface Accuracy {
+  /** Average precision of boxes as COCO defines it, or mean intersection over union of masks. */
+  readonly metric: 'AP' | 'mIoU';
+  /** A fraction. */
+  readonly value: number;
+  /** The photos that it was measured on. */
+  readonly dataset: string;
+}
+
 /** All that is needed to compile, run and describe one model. */
 export interface ModelRecord extends NetworkSpec {
   /** `<head>_<backbone>_<dataset>` for those of the catalog; what whoever imported it called it. */
@@ -88,6 +98,8 @@ export interface ModelRecord extends NetworkSpec {
   readonly dataset: string;
   readonly labels: readonly Label[];
   readonly source: WeightSource;
+  /** Of the catalogued models, by `thinlens eval`. */
+  readonly accuracy?: Accuracy;
   readonly licence: string;
   readonly attribution: string;
 }

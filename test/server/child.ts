@@ -22,7 +22,7 @@ export interface Run {
 }
 
 function launch(args: readonly string[], environment: Readonly<Record<string, string>> = {}): ChildProcess {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('THINLENS_'));
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(THINLENS|ORT)_/.test(name));
   return spawn(process.execPath, ['bin/thinlens.js', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: LONGEST_MS,

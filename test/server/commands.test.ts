@@ -1,10 +1,11 @@
 // The command line: what it prints, where, and how it ends.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { DetectResponse } from '../../openapi/types.ts';
+import { catalog } from '../../server/zoo/catalog.ts';
 import { overlap } from './boxes.ts';
 import { thinlens } from './child.ts';
 import { post, result, sample, startReady } from './harness.ts';
@@ -63,8 +64,11 @@ describe('thinlens models', () => {
     const { exit, stdout, stderr } = await thinlens(['models', '--json']);
     assert.deepEqual([exit, stderr], [[0, null], '']);
     const { models } = json(stdout) as { models: Record<string, unknown>[] };
-    const [model, ...others] = models;
-    assert.equal(others.length, 0);
+    assert.deepEqual(
+      models.map(({ name }) => name),
+      catalog.map(({ name }) => name),
+    );
+    const [model] = models;
     assert.equal(model?.name, MODEL);
     assert.deepEqual(
       [model.madds, model.parameters, model.licence, model.source],
@@ -146,6 +150,25 @@ describe('thinlens detect', () => {
       images.map(({ detections, error }) => error?.code ?? detections?.[0]?.label),
       ['ENOENT', 'clock', 'unsupported_image', 'undecodable_image', 'stop sign'],
     );
+  });
+
+  test('leaves nothing in the home of whoever runs it: no events of ONNX Runtime', async () => {
+    const user = await mkdtemp(join(folder, 'user-'));
+    const environment = { HOME: user, XDG_CACHE_HOME: join(user, '.cache') };
+    const { exit, stderr } = await thinlens(['detect', 'samples/clock.jpg'], environment);
+    assert.deepEqual(exit, [0, null], stderr);
+    assert.deepEqual(await readdir(user, { recursive: true }), []);
+  });
+
+  test('a home that is no folder is said to be none', async () => {
+    for (const home of ['package.json', 'package.json/models']) {
+      const { exit, stderr } = await thinlens(['detect', 'samples/clock.jpg'], { THINLENS_HOME: home });
+      assert.deepEqual(exit, [1, null]);
+      assert.match(
+        stderr,
+        /^thinlens: THINLENS_HOME is 'package\.json.*must be: folder that can be written$/m,
+      );
+    }
   });
 
   test('refuses what cannot be', async () => {

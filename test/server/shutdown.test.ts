@@ -215,7 +215,12 @@ describe('a start that cannot be', () => {
       { THINLENS_FOO: '1' },
       /^THINLENS_FOO is not a setting of thinlens; known are .*THINLENS_WORKERS/,
     ],
-    ['a model that there is not', ['--models', 'nope'], {}, /'?nope'?.*ssdlite_mobilenet_v2_coco$/],
+    [
+      'a model that there is not',
+      ['--models', 'nope'],
+      {},
+      /'?nope'?.*ssdlite_mobilenet_v2_coco, ssdlite_shufflenet_v2_coco, ssdlite_mnasnet_a1_coco$/,
+    ],
     ['an address that is not here', ['--host', '192.0.2.1'], {}, /192\.0\.2\.1/],
     ['a home that cannot be made', ['--home', '/dev/null/thinlens'], {}, /\/dev\/null\/thinlens/],
   ];

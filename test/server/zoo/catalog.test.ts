@@ -117,6 +117,11 @@ describe('the catalog', () => {
       assert.deepEqual([parameters, madds], [recorded.parameters, recorded.multiply_accumulates]);
     });
 
+    test(`${name} states the accuracy of its record`, () => {
+      const { measured } = JSON.parse(readFileSync(`weights/${name}.json`, 'utf8')) as Recorded;
+      assert.deepEqual([record.accuracy?.metric, record.accuracy?.value], ['AP', measured.AP]);
+    });
+
     test(`${name} has a model card and a line of the table, with its figures`, () => {
       const { measured } = JSON.parse(readFileSync(`weights/${name}.json`, 'utf8')) as Recorded;
       const figures = `**${(100 * measured.AP).toFixed(1)} / ${(100 * measured.AP50).toFixed(1)}**`;

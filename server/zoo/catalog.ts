@@ -80,7 +80,7 @@ export const catalog: readonly ModelRecord[] = [
     source: weightsFile(
       'ssdlite_shufflenet_v2_coco.safetensors',
       6_518_814,
-      '9037aa3261c1efc6c26dad896228b4c31ce7dbce2b0d7750c88849e4b258662d',
+      'e6d10a5e342b1b558ce42c41d719a2543f610e664d3cf9b2653de5e51d5a72e0',
     ),
     attribution:
       "trained for thinlens from NanoDet-m's backbone and TensorFlow's ssdlite_mobilenet_v2_coco; what was learned from which photos: docs/models/ssdlite_shufflenet_v2_coco.md",
@@ -95,7 +95,7 @@ export const catalog: readonly ModelRecord[] = [
     source: weightsFile(
       'ssdlite_mnasnet_a1_coco.safetensors',
       9_967_554,
-      '29355f5c39e24d3e1affb248b29efd77cdf3b50e448abba2631de9f0dc844014',
+      'f2f6342acb3aad134d672b6a0e1b065521e00760c04855035519a3888ff4fc79',
     ),
     attribution:
       "trained for thinlens from TensorFlow's ssdlite_mobilenet_v2_coco; what was learned from which photos: docs/models/ssdlite_mnasnet_a1_coco.md",

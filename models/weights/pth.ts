@@ -4,8 +4,8 @@ import { WeightsError } from './errors.ts';
 import type { PickleHost } from './pickle.ts';
 import { unpickle } from './pickle.ts';
 import { quote } from './quote.ts';
-import type { TorchStorage } from './torch-tensor.ts';
-import { decodeTorchTensor, TorchStorages, TorchTensor, torchGlobals } from './torch-tensor.ts';
+import type { TorchStorage } from './torch_tensor.ts';
+import { decodeTorchTensor, TorchStorages, TorchTensor, torchGlobals } from './torch_tensor.ts';
 import { storedEntries } from './zip.ts';
 
 /** First pickle of a legacy file, and the second. */

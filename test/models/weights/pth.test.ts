@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { WeightsError } from '../../../models/weights/errors.ts';
 import { readPth } from '../../../models/weights/pth.ts';
-import type { TensorPickle } from './torch-files.ts';
+import type { TensorPickle } from './torch_files.ts';
 import {
   bytesOf,
   dictPickle,
@@ -16,7 +16,7 @@ import {
   tensorPickle,
   zipOf,
   zipPth,
-} from './torch-files.ts';
+} from './torch_files.ts';
 
 /** Checkpoints that PyTorch wrote, and what it reads in them: see generate.py there. */
 const made = join('test', 'fixtures', 'checkpoints');

@@ -11,8 +11,8 @@ import { readPth } from '../../../models/weights/pth.ts';
 import { readSafetensors, writeSafetensors } from '../../../models/weights/safetensors.ts';
 import { readTfjsWeights, tfjsShards } from '../../../models/weights/tfjs.ts';
 import { mulberry32 } from '../../reference/noise.ts';
-import type { TensorPickle, ZipOptions } from './torch-files.ts';
-import { bytesOf, dictPickle, legacyPth, op, tensorPickle, zipPth } from './torch-files.ts';
+import type { TensorPickle, ZipOptions } from './torch_files.ts';
+import { bytesOf, dictPickle, legacyPth, op, tensorPickle, zipPth } from './torch_files.ts';
 
 export const FILE = 'fuzzed.bin';
 /** The readers, and three that fail on purpose, to see that the test notices. */

@@ -1,6 +1,7 @@
 /**
  * Damaged and lying checkpoints, one for every seed, and the worker thread that gives them to the readers.
- * A file is a few kilobytes at most, so that a reader whose work is linear answers at once.
+ * A file is a few kilobytes at most, or a megabyte of the same few opcodes, so that a reader whose work is linear answers
+ * at once, and one whose work is quadratic never.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -255,6 +256,45 @@ function lyingPickle(draw: Draw): Uint8Array {
   return bytesOf([0x80, 2], middle, op.stop);
 }
 
+const repeat = (piece: readonly number[], times: number): Uint8Array =>
+  Buffer.alloc(piece.length * times, Uint8Array.from(piece));
+
+/** A long list out of the memo, and an opcode or a call that takes it whole, both again and again. */
+function repetitivePickle(draw: Draw): Uint8Array {
+  const [list, item, name] = [0, 1, 2].map(op.get) as [number[], number[], number[]];
+  const items = [
+    [...op.text('k'), ...op.none, 0x86],
+    op.int(1),
+    [...op.emptyList, 0x85],
+    [...op.text('storage')],
+    [...tensorPickle()],
+  ];
+  const names = [
+    op.global('collections', 'OrderedDict'),
+    op.global('torch', 'Size'),
+    op.global('torch._utils', '_rebuild_parameter'),
+    op.global('torch._utils', '_rebuild_tensor_v2'),
+  ];
+  const uses = [
+    [...name, ...list, ...op.reduce],
+    [...list, ...op.persistentId],
+    [...op.emptyDict, ...list, ...op.build],
+    [...op.emptyDict, ...op.text('k'), ...list, ...op.setItem],
+    [...op.emptyList, ...list, 0x61],
+    [...list, 0x85],
+  ];
+  const length = 1 + draw.below(200_000);
+  return bytesOf(
+    [0x80, 2, ...draw.of(names), ...op.put(2), ...draw.of(items), ...op.put(1), ...op.emptyList, ...op.mark],
+    repeat(item, length),
+    // As a whole, as the only argument of a call, or as all of them.
+    [...op.appends, ...draw.of([[], [0x85], [...op.put(3), 0x85], [...op.put(3), ...op.get(3), 0x86]])],
+    op.put(0),
+    repeat(draw.of(uses), 1 + draw.below(200_000)),
+    op.stop,
+  );
+}
+
 const fixture = (name: string) => readFileSync(join('test', 'fixtures', 'checkpoints', name));
 const torchSeeds = {
   zip: ['kinds', 'training', 'averaged'].map((name) => fixture(`${name}.zip.pth`)),
@@ -264,7 +304,10 @@ const torchSeeds = {
 function torchCase(draw: Draw, form: 'zip' | 'legacy'): Case {
   const seeds = torchSeeds[form];
   let bytes: Uint8Array;
-  if (draw.chance(0.5)) bytes = damage(draw, draw.of(seeds), seeds);
+  if (draw.chance(0.02)) {
+    const pickle = repetitivePickle(draw);
+    bytes = form === 'zip' ? zipPth(pickle) : legacyPth(pickle);
+  } else if (draw.chance(0.5)) bytes = damage(draw, draw.of(seeds), seeds);
   else {
     const items = ['0', '1', '2'].map(
       (key) => [`w${key}`, tensorPickle(draw.chance(0.4) ? lyingTensor(draw, key) : { key })] as const,

@@ -101,8 +101,19 @@ function kindOf(value: unknown): string {
   return `the value ${value}`;
 }
 
+/** Before anything else is said of such an archive: it compresses its code, which would be refused for that. */
+function refuseTorchScript(names: Iterable<string>, file: string): void {
+  for (const name of names) {
+    if (!/^[^/]+\/(constants\.pkl$|code\/)/.test(name)) continue;
+    throw new WeightsError(
+      `${file}: a TorchScript archive, a program with its weights (torch.jit.save); only weights are read. Save its ` +
+        "state dict instead: torch.save(torch.jit.load('model.pt').state_dict(), 'model.pth')",
+    );
+  }
+}
+
 function readZip(bytes: Uint8Array, file: string): Checkpoint {
-  const entries = storedEntries(bytes, file);
+  const entries = storedEntries(bytes, file, (names) => refuseTorchScript(names, file));
   const [pickle, ...others] = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
   if (pickle === undefined || others.length > 0) {
     throw new WeightsError(
@@ -110,11 +121,6 @@ function readZip(bytes: Uint8Array, file: string): Checkpoint {
     );
   }
   const folder = pickle.slice(0, -'data.pkl'.length);
-  if (entries.has(`${folder}constants.pkl`)) {
-    throw new WeightsError(
-      `${file}: a TorchScript archive; save the state_dict() of its model with torch.save instead`,
-    );
-  }
   const order = entries.get(`${folder}byteorder`);
   if (order && Buffer.from(order).toString('latin1') !== 'little') {
     throw new WeightsError(`${file}: was saved on a big-endian machine; save it on a little-endian one`);

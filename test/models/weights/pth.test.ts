@@ -400,8 +400,14 @@ describe('the zip form', () => {
     [
       'TorchScript',
       zipOf([...archive, ['a/constants.pkl', pickle]]),
-      /a TorchScript archive; save the state_dict\(\)/,
+      /a TorchScript archive.*torch\.save\(torch\.jit\.load\('model\.pt'\)\.state_dict\(\)/,
     ],
+    [
+      'TorchScript that is compressed, for what it is',
+      zipOf([...archive, ['a/code/__torch__.py', pickle]], { method: 8 }),
+      /a TorchScript archive/,
+    ],
+    ['a name of over a kilobyte', zipOf([['a'.repeat(1025), pickle]]), /has a name of over 1024 bytes/],
     ['big-endian numbers', zipOf([...archive, ['a/byteorder', bytesOf('big')]]), /big-endian/],
     ['a storage missing', zipOf(archive.slice(0, 1)), /no entry for storage '0'/],
   ] as [string, Uint8Array, RegExp][]) {

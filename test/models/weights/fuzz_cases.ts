@@ -259,38 +259,41 @@ function lyingPickle(draw: Draw): Uint8Array {
 const repeat = (piece: readonly number[], times: number): Uint8Array =>
   Buffer.alloc(piece.length * times, Uint8Array.from(piece));
 
-/** A long list out of the memo, and an opcode or a call that takes it whole, both again and again. */
+/** A long list of one thing out of the memo, and an opcode or a call that takes it whole, again and again. */
 function repetitivePickle(draw: Draw): Uint8Array {
-  const [list, item, name] = [0, 1, 2].map(op.get) as [number[], number[], number[]];
-  const items = [
-    [...op.text('k'), ...op.none, 0x86],
-    op.int(1),
-    [...op.emptyList, 0x85],
-    [...op.text('storage')],
-    [...tensorPickle()],
-  ];
-  const names = [
-    op.global('collections', 'OrderedDict'),
-    op.global('torch', 'Size'),
-    op.global('torch._utils', '_rebuild_parameter'),
-    op.global('torch._utils', '_rebuild_tensor_v2'),
-  ];
-  const uses = [
-    [...name, ...list, ...op.reduce],
-    [...list, ...op.persistentId],
-    [...op.emptyDict, ...list, ...op.build],
-    [...op.emptyDict, ...op.text('k'), ...list, ...op.setItem],
-    [...op.emptyList, ...list, 0x61],
-    [...list, 0x85],
-  ];
-  const length = 1 + draw.below(200_000);
+  const [list, item, name] = [op.get(0), op.get(1), op.get(2)];
+  const pair = [...op.text('k'), ...op.none, 0x86];
+  const orderedDict = op.global('collections', 'OrderedDict');
+  const call = [...name, ...list, ...op.reduce];
+  // The one that walks it, or any other: the list alone, as the only argument, or as all that there may be.
+  const walks = draw.chance(0.5);
+  const named = walks
+    ? orderedDict
+    : draw.of([
+        orderedDict,
+        op.global('torch', 'Size'),
+        op.global('torch._utils', '_rebuild_parameter'),
+        op.global('torch._utils', '_rebuild_tensor_v2'),
+      ]);
+  const repeated = walks
+    ? pair
+    : draw.of([pair, op.int(1), [...op.emptyList, 0x85], op.text('storage'), tensorPickle()]);
+  const whole = walks ? [0x85] : draw.of([[], [0x85], [...op.put(3), ...op.get(3), 0x86]]);
+  const use = walks
+    ? call
+    : draw.of([
+        call,
+        [...list, ...op.persistentId],
+        [...op.emptyDict, ...list, ...op.build],
+        [...op.emptyDict, ...op.text('k'), ...list, ...op.setItem],
+        [...op.emptyList, ...list, 0x61],
+        [...list, 0x85],
+      ]);
   return bytesOf(
-    [0x80, 2, ...draw.of(names), ...op.put(2), ...draw.of(items), ...op.put(1), ...op.emptyList, ...op.mark],
-    repeat(item, length),
-    // As a whole, as the only argument of a call, or as all of them.
-    [...op.appends, ...draw.of([[], [0x85], [...op.put(3), 0x85], [...op.put(3), ...op.get(3), 0x86]])],
-    op.put(0),
-    repeat(draw.of(uses), 1 + draw.below(200_000)),
+    [0x80, 2, ...named, ...op.put(2), ...repeated, ...op.put(1), ...op.emptyList, ...op.mark],
+    repeat(item, 100_000 + draw.below(100_000)),
+    [...op.appends, ...whole, ...op.put(0)],
+    repeat(use, 100_000 + draw.below(100_000)),
     op.stop,
   );
 }
@@ -304,7 +307,7 @@ const torchSeeds = {
 function torchCase(draw: Draw, form: 'zip' | 'legacy'): Case {
   const seeds = torchSeeds[form];
   let bytes: Uint8Array;
-  if (draw.chance(0.02)) {
+  if (draw.chance(0.01)) {
     const pickle = repetitivePickle(draw);
     bytes = form === 'zip' ? zipPth(pickle) : legacyPth(pickle);
   } else if (draw.chance(0.5)) bytes = damage(draw, draw.of(seeds), seeds);

@@ -12,6 +12,14 @@ export class PickleGlobal {
   }
 }
 
+/**
+ * A dict, as the entries that it was given, in order. Not a Map: keys out of a file can be chosen to share one hash, and
+ * then every look-up walks them all. Whoever reads a dict refuses what it says twice.
+ */
+export class PickleDict {
+  readonly entries: (readonly [key: unknown, value: unknown])[] = [];
+}
+
 /** What a pickle's names and persistent ids stand for. Both functions throw WeightsError for what they refuse. */
 export interface PickleHost {
   global(name: string): PickleGlobal | undefined;
@@ -21,8 +29,8 @@ export interface PickleHost {
 /** The longest pickle. A tensor takes about 150 bytes of it, and its numbers are elsewhere. */
 const MAX_PICKLE_BYTES = 8 * 2 ** 20;
 /**
- * The most objects of one pickle. Three bytes may make one that takes a kilobyte, so this bounds memory; a tensor
- * counts for about ten.
+ * The most objects of one pickle, entries of dicts among them. Three bytes may make one that takes a kilobyte, so this
+ * bounds memory and work; a tensor counts for about ten.
  */
 const MAX_OBJECTS = 250_000;
 /** The longest integer, in bytes. Python's seeds and torch's magic number have 8 to 10. */
@@ -48,14 +56,16 @@ const OPCODES =
     [0x94, 'MEMOIZE'], [0x95, 'FRAME'], [0x96, 'BYTEARRAY8'], [0x97, 'NEXT_BUFFER'], [0x98, 'READONLY_BUFFER'],
   ]);
 
-/** Keys that a dict may have: those that JavaScript compares as Python does. */
+/** Keys that a dict may have. Nobody looks at any but strings. */
 const isKey = (value: unknown): boolean =>
   value === null || ['string', 'number', 'bigint', 'boolean'].includes(typeof value);
 
 /**
  * Interprets one pickle: the opcodes that torch.save writes (protocol 2) for a state dict, and no others. Dicts become
- * Maps, lists and tuples arrays, None null, integers numbers (bigints beyond 2^53). Nothing is looked up or called but
- * through `host`. Work and memory are linear in the pickle's length.
+ * PickleDicts, lists and tuples arrays, None null, integers numbers (bigints beyond 2^53). Nothing is looked up or called
+ * but through `host`. Work and memory are linear in the pickle's length: an opcode takes constant time, or time in
+ * its own bytes, or in values that an opcode each had put on the stack; a call, which may walk a list that the memo
+ * repeats, is charged for that list before it begins, and all charges of a pickle have one limit.
  * Format: CPython's Lib/pickletools.py.
  * @param start where in `bytes` the pickle begins
  * @returns its value, and where it ends
@@ -69,7 +79,8 @@ export function unpickle(
 ): { value: unknown; end: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  const memo = new Map<number, unknown>();
+  /** No value is undefined. */
+  const memo: unknown[] = [];
   const stack: unknown[] = [];
   const marks: number[] = [];
   let at = start;
@@ -98,9 +109,13 @@ export function unpickle(
     at++;
     return text;
   };
-  const counted = <Value>(value: Value, count = 1): Value => {
+  const charge = (count: number): void => {
     objects += count;
-    if (objects > MAX_OBJECTS) throw broken(`more than ${MAX_OBJECTS} dicts, lists, tuples and tensors`);
+    if (objects > MAX_OBJECTS)
+      throw broken(`more than ${MAX_OBJECTS} dicts, their entries, lists, tuples and tensors`);
+  };
+  const counted = <Value>(value: Value): Value => {
+    charge(1);
     return value;
   };
   /** Takes the top of the stack, never from below the last mark. */
@@ -129,11 +144,12 @@ export function unpickle(
   };
   const assign = (items: readonly unknown[]): void => {
     const dict = top();
-    if (!(dict instanceof Map) || items.length % 2 !== 0)
+    if (!(dict instanceof PickleDict) || items.length % 2 !== 0)
       throw broken('items are set in something that is no dict');
+    charge(items.length / 2);
     for (let i = 0; i < items.length; i += 2) {
       if (!isKey(items[i])) throw broken('a key is no string or number');
-      dict.set(items[i], items[i + 1]);
+      dict.entries.push([items[i], items[i + 1]]);
     }
   };
   const global = (name: string): PickleGlobal => {
@@ -149,13 +165,21 @@ export function unpickle(
       throw broken('something is called that is no name');
     if (!callee.call)
       throw new WeightsError(`${file}: ${quote(callee.name)} must not be called in a checkpoint`);
-    const value = callee.call(args);
-    // A call may copy its arguments, which the memo repeats for three bytes. A tensor has two lists.
-    return counted(value, value instanceof Map ? 1 + value.size : 3);
+    // The first argument is the one that a call may walk to its end, and the memo repeats it for two bytes: it is charged
+    // before, whatever comes of it. A tensor copies two short lists.
+    charge(3 + (Array.isArray(args[0]) ? args[0].length : 0));
+    return callee.call(args);
+  };
+  const remember = (index: number): void => {
+    // Picklers count their objects, each of which takes a byte at least.
+    if (index > at - start) throw broken(`it numbers an object ${index} after ${at - start} bytes`);
+    while (memo.length < index) memo.push(undefined);
+    memo[index] = top();
   };
   const recall = (index: number): unknown => {
-    if (!memo.has(index)) throw broken(`it refers to its object ${index}, which it does not have`);
-    return memo.get(index);
+    const value = memo[index];
+    if (value === undefined) throw broken(`it refers to its object ${index}, which it does not have`);
+    return value;
   };
   const integer = (length: number): number | bigint => {
     if (length > MAX_INTEGER_BYTES) throw broken(`an integer of ${length} bytes`);
@@ -240,7 +264,7 @@ export function unpickle(
         append(popToMark());
         break;
       case 'EMPTY_DICT':
-        stack.push(counted(new Map()));
+        stack.push(counted(new PickleDict()));
         break;
       case 'SETITEM': {
         const value = pop();
@@ -251,10 +275,10 @@ export function unpickle(
         assign(popToMark());
         break;
       case 'BINPUT':
-        memo.set(view.getUint8(take(1)), top());
+        remember(view.getUint8(take(1)));
         break;
       case 'LONG_BINPUT':
-        memo.set(view.getUint32(take(4), true), top());
+        remember(view.getUint32(take(4), true));
         break;
       case 'BINGET':
         stack.push(recall(view.getUint8(take(1))));
@@ -275,7 +299,7 @@ export function unpickle(
       case 'BUILD':
         // Attributes of an OrderedDict: torch keeps version numbers in `_metadata`. They mean nothing here.
         pop();
-        if (!(top() instanceof Map)) throw broken('attributes are set on something that is no dict');
+        if (!(top() instanceof PickleDict)) throw broken('attributes are set on something that is no dict');
         break;
       case 'BINPERSID':
         stack.push(counted(host.persistent(pop())));

@@ -2,10 +2,10 @@ import type { Tensor } from '../graph/tensor.ts';
 import { DTYPE_BYTES } from './dtype.ts';
 import { WeightsError } from './errors.ts';
 import type { PickleHost } from './pickle.ts';
-import { unpickle } from './pickle.ts';
+import { PickleDict, unpickle } from './pickle.ts';
 import { quote } from './quote.ts';
-import type { TorchStorage } from './torch-tensor.ts';
-import { decodeTorchTensor, TorchStorages, TorchTensor, torchGlobals } from './torch-tensor.ts';
+import type { TorchStorage } from './torch_tensor.ts';
+import { decodeTorchTensor, TorchStorages, TorchTensor, torchGlobals } from './torch_tensor.ts';
 import { storedEntries } from './zip.ts';
 
 /** First pickle of a legacy file, and the second. */
@@ -60,13 +60,15 @@ export function readPth(bytes: Uint8Array, file: string): { tensors: Map<string,
 }
 
 function stateDictOf(root: unknown, file: string): Map<string, TorchTensor> {
-  if (!(root instanceof Map)) throw new WeightsError(`${file}: holds ${kindOf(root)}, not a state dict`);
-  const wrapper = WRAPPERS.find((key) => root.get(key) instanceof Map);
-  const stateDict: Map<unknown, unknown> = wrapper ? root.get(wrapper) : root;
+  if (!(root instanceof PickleDict))
+    throw new WeightsError(`${file}: holds ${kindOf(root)}, not a state dict`);
+  const rootByName = byName(root, file);
+  const wrapper = WRAPPERS.find((key) => rootByName.get(key) instanceof PickleDict);
+  const stateDict = wrapper ? (rootByName.get(wrapper) as PickleDict) : root;
+  const other = stateDict.entries.find(([key]) => typeof key !== 'string');
+  if (other) throw new WeightsError(`${file}: the state dict has ${kindOf(other[0])} as a name`);
   const tensors = new Map<string, TorchTensor>();
-  for (const [name, value] of stateDict) {
-    if (typeof name !== 'string')
-      throw new WeightsError(`${file}: the state dict has ${kindOf(name)} as a name`);
+  for (const [name, value] of wrapper ? byName(stateDict, file) : rootByName) {
     if (!(value instanceof TorchTensor)) {
       const places = wrapper
         ? `the state dict under '${wrapper}'`
@@ -78,18 +80,40 @@ function stateDictOf(root: unknown, file: string): Map<string, TorchTensor> {
   return tensors;
 }
 
+/** What a dict has under strings. @throws WeightsError naming one that it has twice */
+function byName(dict: PickleDict, file: string): Map<string, unknown> {
+  const values = new Map<string, unknown>();
+  for (const [name, value] of dict.entries) {
+    if (typeof name !== 'string') continue;
+    if (values.has(name)) throw new WeightsError(`${file}: a dict has ${quote(name)} twice`);
+    values.set(name, value);
+  }
+  return values;
+}
+
 function kindOf(value: unknown): string {
   if (value === null) return 'None';
   if (value instanceof TorchTensor) return 'a tensor';
-  if (value instanceof Map) return 'a dict';
+  if (value instanceof PickleDict) return 'a dict';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'string') return `the string ${quote(value)}`;
   if (typeof value === 'object') return 'an object';
   return `the value ${value}`;
 }
 
+/** Before anything else is said of such an archive: it compresses its code, which would be refused for that. */
+function refuseTorchScript(names: Iterable<string>, file: string): void {
+  for (const name of names) {
+    if (!/^[^/]+\/(constants\.pkl$|code\/)/.test(name)) continue;
+    throw new WeightsError(
+      `${file}: a TorchScript archive, a program with its weights (torch.jit.save); only weights are read. Save its ` +
+        "state dict instead: torch.save(torch.jit.load('model.pt').state_dict(), 'model.pth')",
+    );
+  }
+}
+
 function readZip(bytes: Uint8Array, file: string): Checkpoint {
-  const entries = storedEntries(bytes, file);
+  const entries = storedEntries(bytes, file, (names) => refuseTorchScript(names, file));
   const [pickle, ...others] = [...entries.keys()].filter((name) => /^[^/]+\/data\.pkl$/.test(name));
   if (pickle === undefined || others.length > 0) {
     throw new WeightsError(
@@ -97,11 +121,6 @@ function readZip(bytes: Uint8Array, file: string): Checkpoint {
     );
   }
   const folder = pickle.slice(0, -'data.pkl'.length);
-  if (entries.has(`${folder}constants.pkl`)) {
-    throw new WeightsError(
-      `${file}: a TorchScript archive; save the state_dict() of its model with torch.save instead`,
-    );
-  }
   const order = entries.get(`${folder}byteorder`);
   if (order && Buffer.from(order).toString('latin1') !== 'little') {
     throw new WeightsError(`${file}: was saved on a big-endian machine; save it on a little-endian one`);
@@ -161,11 +180,11 @@ function legacyStorages(
   file: string,
 ): StorageReader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const contents = new Map<string, Uint8Array>();
+  const contents = new Map<TorchStorage, Uint8Array>();
   let at = start;
   for (const key of keys) {
-    const storage = storages.byKey.get(key as string);
-    if (!storage || contents.has(storage.key)) {
+    const storage = storages.find(key);
+    if (!storage || contents.has(storage)) {
       const fault = storage ? 'twice' : 'which no tensor has';
       throw new WeightsError(`${file}: lists ${kindOf(key)} as a storage key, ${fault}`);
     }
@@ -183,16 +202,16 @@ function legacyStorages(
         `${file}: storage ${quote(storage.key)} should have ${count} elements and has ${found}`,
       );
     }
-    contents.set(storage.key, bytes.subarray(begin, end));
+    contents.set(storage, bytes.subarray(begin, end));
     at = end;
   }
   if (at !== bytes.length) {
     throw new WeightsError(`${file}: the storages end at byte ${at}, the file at ${bytes.length}`);
   }
-  return ({ key }) => {
-    const found = contents.get(key);
+  return (storage) => {
+    const found = contents.get(storage);
     if (found) return found;
-    throw new WeightsError(`${file}: storage ${quote(key)} is not in the file's list of storages`);
+    throw new WeightsError(`${file}: storage ${quote(storage.key)} is not in the file's list of storages`);
   };
 }
 

@@ -111,13 +111,14 @@ function readHeader(bytes: Uint8Array, file: string): { header: Record<string, u
  * its reference implementation: the tensors cover the data without hole or overlap, each as long as its shape says,
  * no key twice. The data may begin at any alignment. All is checked before anything is allocated.
  * @param file name used in errors
- * @returns the tensors in the order of their data, and the header's `__metadata__` (empty where absent)
+ * @returns the tensors in the order of their data, the types that the file has them in, and the header's `__metadata__`
+ *   (empty where absent)
  * @throws WeightsError naming the file and what does not fit.
  */
 export function readSafetensors(
   bytes: Uint8Array,
   file: string,
-): { tensors: Map<string, Tensor>; metadata: Record<string, string> } {
+): { tensors: Map<string, Tensor>; dtypes: ReadonlyMap<string, Dtype>; metadata: Record<string, string> } {
   const { header, start } = readHeader(bytes, file);
   const entries: Entry[] = [];
   for (const [name, info] of Object.entries(header)) {
@@ -148,7 +149,8 @@ export function readSafetensors(
       tensor(shape, decode(dtype, bytes.subarray(start + begin, start + end))),
     ]),
   );
-  return { tensors, metadata };
+  const dtypes = new Map(entries.map(({ name, dtype }) => [name, dtype]));
+  return { tensors, dtypes, metadata };
 }
 
 /** How `writeSafetensors` stores. */

@@ -11,11 +11,20 @@ const MAX_COMMENT = 0xffff;
 /** In a 16- or 32-bit field: the value is in the zip64 record instead. */
 const IN_ZIP64 = 0xffffffff;
 const ZIP64_EXTRA = 1;
+/** Bytes of the longest entry name. V8 hashes texts of many thousands by their length alone. */
+const MAX_NAME = 1024;
 
 interface Directory {
   readonly entries: number;
   readonly begin: number;
   readonly end: number;
+}
+
+/** What the directory says of an entry. */
+interface Listed {
+  readonly flags: number;
+  readonly method: number;
+  readonly place: { readonly bytes: number; readonly local: number };
 }
 
 /** As a double: inexact beyond 2^53, which is beyond every file and refused as such. */
@@ -87,19 +96,16 @@ function placeOf(
   return { bytes, stored, local };
 }
 
-/**
- * The entries of a zip archive that stores without compression, as torch.save does; zip64 included. They are views of
- * `bytes`, so nothing grows. Checksums are not compared (torch.load does not, and may be told not to write them).
- * Format: PKWARE APPNOTE.TXT 6.3, sections 4.3.7 to 4.3.16 and 4.5.3.
- * @throws WeightsError for a broken archive and for compressed or encrypted entries.
- */
-export function storedEntries(bytes: Uint8Array, file: string): Map<string, Uint8Array> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const directory = findDirectory(view, file);
+function listEntries(
+  bytes: Uint8Array,
+  view: DataView,
+  directory: Directory,
+  file: string,
+): Map<string, Listed> {
   const text = new TextDecoder();
-  const entries = new Map<string, Uint8Array>();
+  const listed = new Map<string, Listed>();
   const broken = () =>
-    new WeightsError(`${file}: the zip directory is damaged at its entry ${entries.size + 1}`);
+    new WeightsError(`${file}: the zip directory is damaged at its entry ${listed.size + 1}`);
   let at = directory.begin;
   for (let index = 0; index < directory.entries; index++) {
     if (at + 46 > directory.end || view.getUint32(at, true) !== CENTRAL) throw broken();
@@ -107,20 +113,45 @@ export function storedEntries(bytes: Uint8Array, file: string): Map<string, Uint
     const extraEnd = nameEnd + view.getUint16(at + 30, true);
     const next = extraEnd + view.getUint16(at + 32, true);
     if (next > directory.end) throw broken();
-    const name = text.decode(bytes.subarray(at + 46, nameEnd));
-    const flags = view.getUint16(at + 8, true);
-    const method = view.getUint16(at + 10, true);
+    const name = text.decode(bytes.subarray(at + 46, Math.min(nameEnd, at + 46 + MAX_NAME)));
+    if (nameEnd - at - 46 > MAX_NAME)
+      throw new WeightsError(`${file}: the entry ${quote(name)} has a name of over ${MAX_NAME} bytes`);
+    if (listed.has(name)) throw new WeightsError(`${file}: the archive lists ${quote(name)} twice`);
+    const [flags, method] = [view.getUint16(at + 8, true), view.getUint16(at + 10, true)];
+    const place = placeOf(view, at, nameEnd, extraEnd);
+    // Compressed and encrypted entries, which differ in this, are refused by those words.
+    if (!place || (method === 0 && !(flags & 1) && place.stored !== place.bytes)) throw broken();
+    listed.set(name, { flags, method, place });
+    at = next;
+  }
+  return listed;
+}
+
+/**
+ * The entries of a zip archive that stores without compression, as torch.save does; zip64 included. They are views of
+ * `bytes`, so nothing grows. Checksums are not compared (torch.load does not, and may be told not to write them).
+ * Format: PKWARE APPNOTE.TXT 6.3, sections 4.3.7 to 4.3.16 and 4.5.3.
+ * @param checkNames throws where the names already tell that it is the wrong archive, before any entry is looked at
+ * @throws WeightsError for a broken archive and for compressed or encrypted entries.
+ */
+export function storedEntries(
+  bytes: Uint8Array,
+  file: string,
+  checkNames: (names: Iterable<string>) => void = () => {},
+): Map<string, Uint8Array> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const directory = findDirectory(view, file);
+  const listed = listEntries(bytes, view, directory, file);
+  checkNames(listed.keys());
+  const entries = new Map<string, Uint8Array>();
+  for (const [name, { flags, method, place }] of listed) {
     if (flags & 1) throw new WeightsError(`${file}: the entry ${quote(name)} is encrypted`);
     if (method !== 0) {
       throw new WeightsError(
         `${file}: the entry ${quote(name)} is compressed (method ${method}); torch.save stores without compression`,
       );
     }
-    if (entries.has(name)) throw new WeightsError(`${file}: the archive lists ${quote(name)} twice`);
-    const place = placeOf(view, at, nameEnd, extraEnd);
-    if (!place || place.stored !== place.bytes) throw broken();
     entries.set(name, storedBytes(bytes, view, place.local, place.bytes, directory.begin, name, file));
-    at = next;
   }
   return entries;
 }

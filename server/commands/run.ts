@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Command } from 'commander';
 import { GraphError } from '../../models/graph/graph.ts';
+import { quote, shapeText } from '../../models/weights/quote.ts';
 import { readSafetensors, writeSafetensors } from '../../models/weights/safetensors.ts';
 import type { RunInput } from '../inference/network_run.ts';
 import { runNetwork } from '../inference/network_run.ts';
@@ -13,6 +14,8 @@ import { namedRecord } from './open_detector.ts';
 
 const MAX_INPUT_BYTES = 512 * 1024 * 1024;
 const MAX_SIDE = 4096;
+/** No more names of tensors than this are printed. */
+const MOST_NAMED = 10;
 
 interface Options {
   readonly input: string;
@@ -57,12 +60,12 @@ async function run(model: string, { input: path, out, taps = '', json }: Options
 
 /** @throws CommandError, or WeightsError where the file is no safetensors */
 function readInput(bytes: Uint8Array, file: string): RunInput {
-  const { tensors } = readSafetensors(bytes, file);
+  const { tensors, dtypes } = readSafetensors(bytes, file);
   const [input, pixels] = [tensors.get('input'), tensors.get('pixels')];
   if (input && pixels) throw new CommandError(`${file} holds both 'input' and 'pixels': which is meant?`);
   if (input) {
     checkShape(input.shape, 1, `${file}: 'input'`, '[N, 3, height, width]');
-    const dtype = dtypeOf(bytes, 'input');
+    const dtype = dtypes.get('input');
     if (dtype !== 'F32') throw new CommandError(`${file}: 'input' is of type ${dtype}, and must be F32`);
     return { kind: 'tensor', ...input };
   }
@@ -74,27 +77,19 @@ function readInput(bytes: Uint8Array, file: string): RunInput {
     }
     return { kind: 'pixels', shape: pixels.shape, data };
   }
+  const names = [...tensors.keys()].slice(0, MOST_NAMED).map(quote);
+  if (tensors.size > names.length) names.push(`${tensors.size - names.length} more`);
   throw new CommandError(
-    `${file} holds ${[...tensors.keys()].slice(0, 10).join(', ') || 'nothing'}: there must be 'input', float32 [N, 3, height, width], or 'pixels', uint8 [N, height, width, 3]`,
+    `${file} holds ${names.join(', ') || 'nothing'}: there must be 'input', float32 [N, 3, height, width], or 'pixels', uint8 [N, height, width, 3]`,
   );
 }
 
 function checkShape(shape: readonly number[], channels: number, what: string, wanted: string): void {
   const sides = shape.slice(1).filter((_, index) => index + 1 !== channels);
   if (shape.length !== 4 || shape[channels] !== 3 || (shape[0] ?? 0) < 1) {
-    throw new CommandError(`${what} is [${shape.join(', ')}], and must be ${wanted}`);
+    throw new CommandError(`${what} is ${shapeText(shape)}, and must be ${wanted}`);
   }
   if (sides.some((side) => side < 1 || side > MAX_SIDE)) {
-    throw new CommandError(`${what} is [${shape.join(', ')}]: height and width go from 1 to ${MAX_SIDE}`);
+    throw new CommandError(`${what} is ${shapeText(shape)}: height and width go from 1 to ${MAX_SIDE}`);
   }
-}
-
-/** The type of a tensor in a safetensors file that was read before. */
-function dtypeOf(bytes: Uint8Array, name: string): string {
-  const length = Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length))) as Record<
-    string,
-    { dtype: string }
-  >;
-  return header[name]?.dtype ?? 'none';
 }

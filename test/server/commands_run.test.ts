@@ -99,7 +99,12 @@ describe('thinlens run', () => {
 
   test('an input that is not one is refused', async () => {
     const square = filled([1, 3, 32, 32], noise);
-    await assertRefused(await file({ image: square }), [], /holds image: there must be 'input', float32/);
+    await assertRefused(await file({ image: square }), [], /holds 'image': there must be 'input', float32/);
+    await assertRefused(await file({ '\x1b[2Jimage': square }), [], /holds '\?\[2Jimage': there must be/);
+    const many = Object.fromEntries(Array.from({ length: 12 }, (_, at) => [`t${10 + at}`, square]));
+    await assertRefused(await file(many), [], /holds 't10', .*'t19', 2 more: there must be/);
+    const long = filled(Array(40).fill(1), noise);
+    await assertRefused(await file({ input: long }), [], /is \[(1, ){8}\.\.\. 40 dimensions\], and must be/);
     await assertRefused(await file({ input: square, pixels: square }), [], /both 'input' and 'pixels'/);
     await assertRefused(
       await file({ input: { ...square, shape: [3, 32, 32] } }),

@@ -136,12 +136,13 @@ export function applyMap(map: NameMap, target: MapTarget, checkpoint: Weights, f
   const patterns = map.leftOut(target);
   const rest = [...checkpoint.keys()].filter((name) => !used.has(name));
   const leftOut = rest.filter((name) => patterns.some((pattern) => pattern.test(name)));
+  const known = new Set(leftOut);
   checkFit(target.graph, weights, file, {
-    surplus: rest.filter((name) => !leftOut.includes(name)),
-    nameOf: (name) => {
+    surplus: rest.filter((name) => !known.has(name)),
+    namesOf: (name) => {
       const from = recipes.get(name)?.from ?? [name];
       const absent = from.filter((each) => !checkpoint.has(each));
-      return (absent.length > 0 ? absent : from).join(' and ');
+      return absent.length > 0 ? absent : from;
     },
   });
   return { weights, leftOut };

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { readCheckpoint } from '../../../models/weights/checkpoint.ts';
 import { WeightsError } from '../../../models/weights/errors.ts';
 import { writeSafetensors } from '../../../models/weights/safetensors.ts';
-import { bytesOf, dictPickle, legacyPth, tensorPickle, zipPth } from './torch-files.ts';
+import { bytesOf, dictPickle, legacyPth, tensorPickle, zipPth } from './torch_files.ts';
 
 const pickle = dictPickle([['w', tensorPickle()]]);
 const tensors = new Map([['w', { shape: [2], data: Float32Array.of(1, 2) }]]);

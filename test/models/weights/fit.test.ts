@@ -47,8 +47,30 @@ describe('checkFit', () => {
     assert.throws(() => checkFit(graph, weights, 'a.pth'), {
       name: 'WeightsError',
       message:
-        'a.pth does not fit net: missing: b.bn.bias, b.bn.running_mean. surplus: extra. ' +
-        'of another shape: b.conv.weight is [6, 4, 3, 3] and should be [6, 4, 1, 1]. not finite: b.bn.weight',
+        "a.pth does not fit net: missing: 'b.bn.bias', 'b.bn.running_mean'. surplus: 'extra'. " +
+        "of another shape: 'b.conv.weight' is [6, 4, 3, 3] and should be [6, 4, 1, 1]. not finite: 'b.bn.weight'",
+    });
+  });
+
+  test('names a variance below 0, which folding would make NaN, and takes one of 0', () => {
+    const weights = whole();
+    weights.set('b.bn.running_var', tensor([6], Float32Array.of(1, 1, 0, 1, -1e-3, 1)));
+    const message = "a.pth does not fit net: negative variance: 'b.bn.running_var'";
+    assert.throws(() => checkFit(graph, weights, 'a.pth'), { name: 'WeightsError', message });
+    // What may well be negative.
+    const mean = whole().set('b.bn.running_mean', tensor([6], new Float32Array(6).fill(-1)));
+    checkFit(graph, mean, 'a.pth');
+  });
+
+  test('writes no control character of a name, and of a long shape the beginning', () => {
+    const weights = whole().set('\x1b[2Jgone', zeros(1));
+    weights.set('b.bn.bias', zeros(...Array(40).fill(1)));
+    const strange = { surplus: ['\x9b31mred'], namesOf: (name: string) => [`\x1b]0;${name}`, name] };
+    assert.throws(() => checkFit(graph, weights, 'a.pth', strange), {
+      message:
+        "a.pth does not fit net: surplus: '?]0;?[2Jgone' and '?[2Jgone', '?31mred'. " +
+        "of another shape: '?]0;b.bn.bias' and 'b.bn.bias' is [1, 1, 1, 1, 1, 1, 1, 1, ... 40 dimensions] " +
+        'and should be [6]',
     });
   });
 });

@@ -4,12 +4,12 @@
  *
  *     FUZZ_CASES=20000 node scripts/test.js unit weights/fuzz      (1000 cases a reader where not set)
  *
- * Seeds count from 1, and a failure names its seed: fuzz-cases.ts makes the same file of it again.
+ * Seeds count from 1, and a failure names its seed: fuzz_cases.ts makes the same file of it again.
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import type { Outcome, Subject, Task } from './fuzz-cases.ts';
+import type { Outcome, Subject, Task } from './fuzz_cases.ts';
 
 const cases = Number(process.env.FUZZ_CASES ?? 1000);
 /** A case takes far less than a millisecond; one that takes this long is not coming back. */
@@ -19,7 +19,7 @@ const STALLED_MS = 60_000;
 function fuzz(subject: Subject, count: number, stalledMs = STALLED_MS): Promise<Outcome> {
   const progress = new Int32Array(new SharedArrayBuffer(4));
   const workerData: Task = { subject, count, progress };
-  const worker = new Worker(new URL('./fuzz-cases.js', import.meta.url), {
+  const worker = new Worker(new URL('./fuzz_cases.js', import.meta.url), {
     workerData,
     resourceLimits: { maxOldGenerationSizeMb: 256 },
   });

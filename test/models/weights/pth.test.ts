@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { WeightsError } from '../../../models/weights/errors.ts';
 import { readPth } from '../../../models/weights/pth.ts';
-import type { TensorPickle } from './torch-files.ts';
+import type { TensorPickle } from './torch_files.ts';
 import {
   bytesOf,
   dictPickle,
@@ -16,7 +16,7 @@ import {
   tensorPickle,
   zipOf,
   zipPth,
-} from './torch-files.ts';
+} from './torch_files.ts';
 
 /** Checkpoints that PyTorch wrote, and what it reads in them: see generate.py there. */
 const made = join('test', 'fixtures', 'checkpoints');
@@ -261,6 +261,63 @@ for (const [form, wrap] of both) {
       refused(wrap(bytesOf([0x80, 2], pairs, ...Array(300).fill(call), op.stop)), /more than 250000 dicts/);
     });
 
+    test('charges a call for the list that it walks, though little comes of it', () => {
+      // One pair a thousand times, and a dict of it again and again: each would have one entry.
+      const pair = [...op.text('k'), ...op.none, 0x86, ...op.put(1)];
+      const head = [...op.emptyList, ...op.mark, ...pair, ...Array(999).fill(op.get(1)).flat()];
+      const args = [...head, ...op.appends, 0x85, ...op.put(0)];
+      const call = [...op.global('collections', 'OrderedDict'), ...op.get(0), ...op.reduce];
+      refused(wrap(bytesOf([0x80, 2], args, ...Array(300).fill(call), op.stop)), /more than 250000 dicts/);
+      // A call that is refused whatever its list has is charged first, too.
+      const long = [...op.emptyList, ...op.mark, ...Array(300_000).fill(op.none[0]), ...op.appends, 0x85];
+      const once = [...op.global('collections', 'OrderedDict'), ...long, ...op.reduce];
+      refused(wrap(bytesOf([0x80, 2], once, op.stop)), /more than 250000 dicts/);
+    });
+
+    test('refuses more entries of dicts than any state dict has', () => {
+      const entries = new Uint8Array(2 * 250_000).fill(op.none[0] as number);
+      refused(
+        wrap(bytesOf([0x80, 2], op.emptyDict, op.mark, entries, op.setItems, op.stop)),
+        /more than 250000 dicts, their entries/,
+      );
+    });
+
+    test('refuses a name that a state dict has twice, and a wrapper that a checkpoint has twice', () => {
+      const twice = [
+        ['w', tensorPickle()],
+        ['w', tensorPickle()],
+      ] as const;
+      refused(wrap(dictPickle(twice)), /a dict has 'w' twice/);
+      const inner = [...op.emptyDict, ...op.text('w'), ...tensorPickle(), ...op.setItem];
+      const wrapped = [
+        ['model', inner],
+        ['model', inner],
+      ] as const;
+      refused(wrap(dictPickle(wrapped)), /a dict has 'model' twice/);
+      const pair = [...op.text('w'), ...tensorPickle(), 0x86];
+      const pairs = [...op.emptyList, ...op.mark, ...pair, ...pair, ...op.appends, 0x85];
+      const ordered = bytesOf([0x80, 2], op.global('collections', 'OrderedDict'), pairs, op.reduce, op.stop);
+      refused(wrap(ordered), /a dict has 'w' twice/);
+    });
+
+    test('refuses numbers of objects that no pickler counts to', () => {
+      const put = [0x72, 0xff, 0xff, 0xff, 0xff];
+      refused(wrap(bytesOf([0x80, 2], op.emptyDict, put, op.stop)), /numbers an object 4294967295 after/);
+    });
+
+    test('refuses the key of a storage that is no key', () => {
+      refused(wrap(one({ key: '0'.repeat(101) })), /a storage whose key has 101 characters; 100 are read/);
+    });
+
+    test('reads past what is beside the state dict, whatever its keys are', () => {
+      const beside = [...op.emptyDict, ...op.int(1), ...op.none, ...op.setItem];
+      const pickle = dictPickle([
+        ['optimizer', beside],
+        ['model', [...op.emptyDict, ...op.text('w'), ...tensorPickle(), ...op.setItem]],
+      ]);
+      assert.deepEqual(values(pickle)?.data, Float32Array.of(1, 2));
+    });
+
     test('refuses a pickle that is longer than any state dict needs', () => {
       const long = new Uint8Array(9 * 2 ** 20).fill(0x4e);
       refused(wrap(bytesOf([0x80, 2], long, op.stop)), /longer than 8388608 bytes/);
@@ -270,7 +327,7 @@ for (const [form, wrap] of both) {
       const repeated = [...op.global('torch._utils', '_rebuild_tensor_v2'), ...op.get(0), ...op.reduce];
       const tuple = tensorPickle().slice(op.global('torch._utils', '_rebuild_tensor_v2').length, -1);
       const pickle = bytesOf([0x80, 2], tuple, op.put(0), ...Array(100_000).fill(repeated), op.stop);
-      refused(wrap(pickle), /more than 250000 dicts, lists, tuples and tensors/);
+      refused(wrap(pickle), /more than 250000 dicts, their entries, lists, tuples and tensors/);
     });
 
     test('nesting as deep as the file allows is refused or read, without recursion', () => {
@@ -343,8 +400,14 @@ describe('the zip form', () => {
     [
       'TorchScript',
       zipOf([...archive, ['a/constants.pkl', pickle]]),
-      /a TorchScript archive; save the state_dict\(\)/,
+      /a TorchScript archive.*torch\.save\(torch\.jit\.load\('model\.pt'\)\.state_dict\(\)/,
     ],
+    [
+      'TorchScript that is compressed, for what it is',
+      zipOf([...archive, ['a/code/__torch__.py', pickle]], { method: 8 }),
+      /a TorchScript archive/,
+    ],
+    ['a name of over a kilobyte', zipOf([['a'.repeat(1025), pickle]]), /has a name of over 1024 bytes/],
     ['big-endian numbers', zipOf([...archive, ['a/byteorder', bytesOf('big')]]), /big-endian/],
     ['a storage missing', zipOf(archive.slice(0, 1)), /no entry for storage '0'/],
   ] as [string, Uint8Array, RegExp][]) {

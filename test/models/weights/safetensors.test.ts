@@ -74,7 +74,8 @@ describe('the safetensors reader', () => {
         // White space moves the data, and a longer buffer around the file moves the file.
         const header = `${JSON.stringify({ w: entry(dtype, [values.length], 0, raw.length) })}${' '.repeat(shift)}`;
         const whole = Buffer.concat([Buffer.alloc(3), fileOf(header, raw)]);
-        const { tensors } = readSafetensors(whole.subarray(3), 'a.safetensors');
+        const { tensors, dtypes } = readSafetensors(whole.subarray(3), 'a.safetensors');
+        assert.deepEqual([...dtypes], [['w', dtype]]);
         assert.deepEqual(tensors.get('w'), { shape: [values.length], data: Float32Array.from(values) });
       }
     });

@@ -88,12 +88,12 @@ describe('a checkpoint that does not fit', () => {
     });
     await assertRefused(
       { file },
-      /missing: features\.3\.squeeze\.bias, features\.12\.expand3x3\.weight\./,
+      /missing: 'features\.3\.squeeze\.bias', 'features\.12\.expand3x3\.weight'\./,
       /surplus: .*features\.13\.weight/,
       /surplus: .*fc\.bias/,
-      /features\.0\.bias is \[63\] and should be \[64\]/,
-      /features\.0\.weight is \[64, 27\] and should be \[64, 3, 3, 3\]/,
-      /not finite: features\.4\.squeeze\.bias/,
+      /'features\.0\.bias' is \[63\] and should be \[64\]/,
+      /'features\.0\.weight' is \[64, 27\] and should be \[64, 3, 3, 3\]/,
+      /not finite: 'features\.4\.squeeze\.bias'/,
     );
   });
 
@@ -104,7 +104,7 @@ describe('a checkpoint that does not fit', () => {
         backbone: 'mobilenet_v2',
         width: 0.5,
       },
-      /features\.2\.conv\.2\.weight is \[8, 48, 1, 1\] and should be \[16, 48, 1, 1\]/,
+      /'features\.2\.conv\.2\.weight' is \[8, 48, 1, 1\] and should be \[16, 48, 1, 1\]/,
     ));
 
   test('is refused where another network, map or head is named', async () => {
@@ -224,7 +224,7 @@ describe('an imported model', () => {
       (tensors) =>
         new Map([...tensors].map(([name, value], at) => [at % 2 ? `module.${name}` : name, value])),
     );
-    await assert.rejects(squeezenet({ file: half, force: true }), /missing: .*surplus: module\./);
+    await assert.rejects(squeezenet({ file: half, force: true }), /missing: .*surplus: 'module\./);
   });
 
   test('is refused where its weights were changed afterwards', async () => {

@@ -1,6 +1,7 @@
 /**
  * Damaged and lying checkpoints, one for every seed, and the worker thread that gives them to the readers.
- * A file is a few kilobytes at most, so that a reader whose work is linear answers at once.
+ * A file is a few kilobytes at most, or a megabyte of the same few opcodes, so that a reader whose work is linear answers
+ * at once, and one whose work is quadratic never.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,8 +12,8 @@ import { readPth } from '../../../models/weights/pth.ts';
 import { readSafetensors, writeSafetensors } from '../../../models/weights/safetensors.ts';
 import { readTfjsWeights, tfjsShards } from '../../../models/weights/tfjs.ts';
 import { mulberry32 } from '../../reference/noise.ts';
-import type { TensorPickle, ZipOptions } from './torch-files.ts';
-import { bytesOf, dictPickle, legacyPth, op, tensorPickle, zipPth } from './torch-files.ts';
+import type { TensorPickle, ZipOptions } from './torch_files.ts';
+import { bytesOf, dictPickle, legacyPth, op, tensorPickle, zipPth } from './torch_files.ts';
 
 export const FILE = 'fuzzed.bin';
 /** The readers, and three that fail on purpose, to see that the test notices. */
@@ -255,6 +256,48 @@ function lyingPickle(draw: Draw): Uint8Array {
   return bytesOf([0x80, 2], middle, op.stop);
 }
 
+const repeat = (piece: readonly number[], times: number): Uint8Array =>
+  Buffer.alloc(piece.length * times, Uint8Array.from(piece));
+
+/** A long list of one thing out of the memo, and an opcode or a call that takes it whole, again and again. */
+function repetitivePickle(draw: Draw): Uint8Array {
+  const [list, item, name] = [op.get(0), op.get(1), op.get(2)];
+  const pair = [...op.text('k'), ...op.none, 0x86];
+  const orderedDict = op.global('collections', 'OrderedDict');
+  const call = [...name, ...list, ...op.reduce];
+  // The one that walks it, or any other: the list alone, as the only argument, or as all that there may be.
+  const walks = draw.chance(0.5);
+  const named = walks
+    ? orderedDict
+    : draw.of([
+        orderedDict,
+        op.global('torch', 'Size'),
+        op.global('torch._utils', '_rebuild_parameter'),
+        op.global('torch._utils', '_rebuild_tensor_v2'),
+      ]);
+  const repeated = walks
+    ? pair
+    : draw.of([pair, op.int(1), [...op.emptyList, 0x85], op.text('storage'), tensorPickle()]);
+  const whole = walks ? [0x85] : draw.of([[], [0x85], [...op.put(3), ...op.get(3), 0x86]]);
+  const use = walks
+    ? call
+    : draw.of([
+        call,
+        [...list, ...op.persistentId],
+        [...op.emptyDict, ...list, ...op.build],
+        [...op.emptyDict, ...op.text('k'), ...list, ...op.setItem],
+        [...op.emptyList, ...list, 0x61],
+        [...list, 0x85],
+      ]);
+  return bytesOf(
+    [0x80, 2, ...named, ...op.put(2), ...repeated, ...op.put(1), ...op.emptyList, ...op.mark],
+    repeat(item, 100_000 + draw.below(100_000)),
+    [...op.appends, ...whole, ...op.put(0)],
+    repeat(use, 100_000 + draw.below(100_000)),
+    op.stop,
+  );
+}
+
 const fixture = (name: string) => readFileSync(join('test', 'fixtures', 'checkpoints', name));
 const torchSeeds = {
   zip: ['kinds', 'training', 'averaged'].map((name) => fixture(`${name}.zip.pth`)),
@@ -264,7 +307,10 @@ const torchSeeds = {
 function torchCase(draw: Draw, form: 'zip' | 'legacy'): Case {
   const seeds = torchSeeds[form];
   let bytes: Uint8Array;
-  if (draw.chance(0.5)) bytes = damage(draw, draw.of(seeds), seeds);
+  if (draw.chance(0.01)) {
+    const pickle = repetitivePickle(draw);
+    bytes = form === 'zip' ? zipPth(pickle) : legacyPth(pickle);
+  } else if (draw.chance(0.5)) bytes = damage(draw, draw.of(seeds), seeds);
   else {
     const items = ['0', '1', '2'].map(
       (key) => [`w${key}`, tensorPickle(draw.chance(0.4) ? lyingTensor(draw, key) : { key })] as const,

@@ -3,7 +3,7 @@ import { tensor } from '../graph/tensor.ts';
 import type { Dtype } from './dtype.ts';
 import { DTYPE_BYTES, decode, elementCount, isCount } from './dtype.ts';
 import { WeightsError } from './errors.ts';
-import { PickleGlobal } from './pickle.ts';
+import { PickleDict, PickleGlobal } from './pickle.ts';
 import { quote } from './quote.ts';
 
 /** A run of elements of one type that tensors of a PyTorch checkpoint look into. */
@@ -26,6 +26,8 @@ class StorageView {
   }
 }
 
+/** The longest key of a storage. PyTorch numbers them, or takes an address. */
+const MAX_KEY = 100;
 /** PyTorch's own limit. */
 const MAX_DIMENSIONS = 64;
 
@@ -83,11 +85,24 @@ const STORAGE_TYPES: ReadonlyMap<string, Dtype> = new Map<string, Dtype>([
 
 /** The storages that one checkpoint's pickle names, by their keys. */
 export class TorchStorages {
-  readonly byKey = new Map<string, TorchStorage>();
+  /** By `#id` of their keys. */
+  readonly #storages = new Map<string, TorchStorage>();
   readonly #file: string;
 
   constructor(file: string) {
     this.#file = file;
+  }
+
+  /** V8 hashes strings of digits by their number, which a file could make collide; others it hashes with a secret. */
+  static #id(key: string): string {
+    return `storage ${key}`;
+  }
+
+  /** The storage that the pickle mentioned by that key. */
+  find(key: unknown): TorchStorage | undefined {
+    return typeof key === 'string' && key.length <= MAX_KEY
+      ? this.#storages.get(TorchStorages.#id(key))
+      : undefined;
   }
 
   /**
@@ -102,12 +117,14 @@ export class TorchStorages {
     const dtype = type instanceof PickleGlobal ? STORAGE_TYPES.get(type.name) : undefined;
     if (!dtype) throw refuse('of a type that this reader does not know');
     if (typeof key !== 'string' || !isCount(count)) throw refuse('without key or element count');
-    const known = this.byKey.get(key);
+    // A key is compared with those before it each time that the memo repeats it.
+    if (key.length > MAX_KEY) throw refuse(`whose key has ${key.length} characters; ${MAX_KEY} are read`);
+    const known = this.find(key);
     if (known && (known.dtype !== dtype || known.count !== count)) {
       throw refuse(`${quote(key)} is described in two ways that differ`);
     }
     const storage = known ?? { key, dtype, count };
-    this.byKey.set(key, storage);
+    if (!known) this.#storages.set(TorchStorages.#id(key), storage);
     if (part === null) return new StorageView(storage, 0, count);
     const [, offset, length] = Array.isArray(part) ? part : [];
     if (!isCount(offset) || !isCount(length) || offset + length > count) {
@@ -151,13 +168,15 @@ export function torchGlobals(file: string): ReadonlyMap<string, PickleGlobal> {
 }
 
 /** Python 2 hands an OrderedDict its items when it is made, Python 3 sets them afterwards. */
-function orderedDict(pairs: unknown, file: string): Map<unknown, unknown> {
+function orderedDict(pairs: unknown, file: string): PickleDict {
   const isPair = (pair: unknown): pair is [string, unknown] =>
     Array.isArray(pair) && pair.length === 2 && typeof pair[0] === 'string';
   if (!Array.isArray(pairs) || !pairs.every(isPair)) {
     throw new WeightsError(`${file}: an OrderedDict made of something other than pairs of name and value`);
   }
-  return new Map(pairs);
+  const dict = new PickleDict();
+  for (const [name, value] of pairs) dict.entries.push([name, value]);
+  return dict;
 }
 
 /** The elements of `described` out of its storage's `bytes`, row-major, as float32. */

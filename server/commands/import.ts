@@ -4,6 +4,7 @@ import type { InputSize } from '../../models/graph/image_input.ts';
 import { MINUS_ONE_TO_ONE } from '../../models/graph/image_input.ts';
 import { nameMaps } from '../../models/weights/maps/maps.ts';
 import { BATCH_COUNTERS, IMAGENET_NORMALIZATION } from '../../models/weights/maps/name_map.ts';
+import { trialRun } from '../inference/trial.ts';
 import { readSettings } from '../settings.ts';
 import type { HeadName } from '../zoo/architecture.ts';
 import { LIMITS } from '../zoo/architecture.ts';
@@ -11,6 +12,7 @@ import { catalog } from '../zoo/catalog.ts';
 import { removeImported } from '../zoo/imported.ts';
 import type { Imported, ImportRequest } from '../zoo/importer.ts';
 import { importModel } from '../zoo/importer.ts';
+import { EPSILON } from '../zoo/network_facts.ts';
 import { TASK_OF_HEAD } from '../zoo/record.ts';
 import { ModelStore } from '../zoo/store.ts';
 import { CommandError, numberBetween, resolutionOf } from './arguments.ts';
@@ -44,7 +46,7 @@ interface Options {
 export function importCommand(): Command {
   const choice = (flags: string, about: string, values: readonly string[]) =>
     new Option(flags, about).choices(values);
-  const epsilon = (flag: string) => numberBetween(flag, 1e-12, 1);
+  const epsilon = (flag: string) => numberBetween(flag, ...EPSILON);
   return new Command('import')
     .description(
       'Read a checkpoint (safetensors, PyTorch, TF.js) into a network, check it, and keep it as a model.',
@@ -101,7 +103,11 @@ async function run(file: string | undefined, options: Options): Promise<void> {
   if (file === undefined) throw new CommandError('import needs a file, or --remove and a name');
   if (options.name === undefined)
     throw new CommandError('import needs --name: what the model will be called');
-  report(await importModel(requestOf(file, options.name, options), store, threads), options.json ?? false);
+  const imported = await importModel(requestOf(file, options.name, options), store, {
+    trial: (onnx, size) => trialRun(onnx, size, threads),
+    note: (sentence) => console.error(`thinlens: ${sentence}`),
+  });
+  report(imported, options.json ?? false);
 }
 
 /** The options that were given, and no others. */

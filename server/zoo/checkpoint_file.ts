@@ -4,6 +4,8 @@ import { basename, dirname, join } from 'node:path';
 import type { Weights } from '../../models/graph/tensor.ts';
 import { readCheckpoint } from '../../models/weights/checkpoint.ts';
 import { WeightsError } from '../../models/weights/errors.ts';
+import { jsonFault } from '../../models/weights/json.ts';
+import { quote } from '../../models/weights/quote.ts';
 import { readTfjsWeights, tfjsShards } from '../../models/weights/tfjs.ts';
 
 /** A checkpoint that cannot be imported as it was asked. The message is a sentence for the person who asked. */
@@ -14,6 +16,7 @@ export class ImportError extends Error {
 /** Networks of this kind have some 50 MB; a file of more is something else, and is not read. */
 export const MAX_CHECKPOINT_BYTES = 512 * 1024 * 1024;
 const MAX_JSON_BYTES = 16 * 1024 * 1024;
+const MAX_JSON_DEPTH = 64;
 
 /**
  * A file's bytes.
@@ -33,12 +36,26 @@ export async function readBounded(path: string, most: number): Promise<Buffer> {
 
 /** A JSON file. @throws ImportError naming the file where it is missing, too large, or not JSON */
 export async function readJson(path: string): Promise<unknown> {
-  const bytes = await readBounded(path, MAX_JSON_BYTES);
+  return parseJson((await readBounded(path, MAX_JSON_BYTES)).toString('utf8'), path);
+}
+
+/** @throws ImportError naming the file where `text` is not JSON, nests too deep, or gives one key twice */
+export function parseJson(text: string, path: string): unknown {
+  const fault = jsonFault(text, MAX_JSON_DEPTH);
   try {
-    return JSON.parse(bytes.toString('utf8'));
+    // What is not JSON at all is said to be that.
+    if (!fault || 'repeated' in fault) {
+      const value: unknown = JSON.parse(text);
+      if (!fault) return value;
+    }
   } catch (error) {
     throw new ImportError(`${path} is not JSON: ${(error as Error).message}`);
   }
+  throw new ImportError(
+    'repeated' in fault
+      ? `${path} gives ${quote(fault.repeated)} twice in one object`
+      : `${path} nests deeper than ${fault.deeperThan} levels`,
+  );
 }
 
 /**

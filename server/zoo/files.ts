@@ -2,8 +2,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** A temporary file this old was left by a process that died while writing. */
-const ABANDONED_AFTER_MS = 10 * 60 * 1000;
+/** A temporary file or a lock this old was left by a process that died. */
+export const ABANDONED_AFTER_MS = 10 * 60 * 1000;
 
 /** The store's folder of imported models: NAME.json is a record, NAME-HASH.safetensors its weights. */
 export const importedFolder = (home: string): string => join(home, 'imported');

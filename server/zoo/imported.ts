@@ -3,8 +3,10 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { backbones } from '../../models/backbones/registry.ts';
+import { LIMITS } from './architecture.ts';
 import { catalog } from './catalog.ts';
 import { importedFolder, sweep, writeAtomically } from './files.ts';
+import { withLock } from './import_lock.ts';
 import { networkOf } from './network.ts';
 import type { ImportedSource, ModelRecord } from './record.ts';
 import { TASK_OF_HEAD } from './record.ts';
@@ -18,6 +20,8 @@ export const MODEL_NAME = /^[a-z0-9_]{1,64}$/;
 const RECORD_FORMAT = 1;
 const text = { type: 'string' };
 const count = { type: 'integer', minimum: 1 };
+const within = ([minimum, maximum]: readonly [number, number]) => ({ minimum, maximum });
+const side = { type: 'integer', ...within(LIMITS.resolution) };
 const three = { type: 'array', items: { type: 'number' }, minItems: 3, maxItems: 3 };
 
 /** An object of exactly these properties. */
@@ -47,7 +51,7 @@ const checkRecord = new Ajv2020({ strict: true, strictTypes: false }).compile<
     backbone: { enum: backbones().map(({ name }) => name) },
     width: { type: 'number', exclusiveMinimum: 0, maximum: 16 },
     outputStride: { enum: [8, 16, 32] },
-    input: exactly({ width: count, height: count }),
+    input: exactly({ width: side, height: side }),
     normalization: exactly({ scale: three, offset: three }),
     backboneStyle: style,
     headStyle: style,
@@ -125,6 +129,11 @@ function recordFiles(folder: string): string[] {
   }
 }
 
+/** Takes the weights of an import that failed out of the store again. */
+export async function discardWeights(home: string, file: string): Promise<void> {
+  await rm(join(importedFolder(home), file), { force: true });
+}
+
 /** Puts the weights of an imported model into the store; until its record follows, nothing knows of them. */
 export async function writeWeights(home: string, file: string, bytes: Uint8Array): Promise<void> {
   await mkdir(importedFolder(home), { recursive: true });
@@ -132,23 +141,40 @@ export async function writeWeights(home: string, file: string, bytes: Uint8Array
   await writeAtomically(join(importedFolder(home), file), bytes);
 }
 
-/** Makes an imported model known, in place of one of its name; weights of that name that it does not use are removed. */
-export async function writeRecord(home: string, record: ImportedRecord): Promise<void> {
+/**
+ * The file that makes an imported model known, read back as whoever opens the store will read it.
+ * @throws Error that says what no reader would take
+ */
+export function recordText(record: ImportedRecord): string {
   const json = `${JSON.stringify({ format: RECORD_FORMAT, ...record }, null, 2)}\n`;
+  parseRecord(json, record.name);
+  return json;
+}
+
+/**
+ * Makes an imported model known, in place of one of its name; weights of that name that it does not use are removed.
+ * @throws Error that says what no reader would take
+ */
+export async function writeRecord(home: string, record: ImportedRecord): Promise<void> {
+  const json = recordText(record);
   await writeAtomically(join(importedFolder(home), `${record.name}.json`), Buffer.from(json));
   await removeWeights(home, record.name, record.source.file);
 }
 
-/** Forgets an imported model. @returns whether there was one */
+/** Forgets an imported model. @returns whether there was one @throws ImportError while it is being imported */
 export async function removeImported(home: string, name: string): Promise<boolean> {
-  if (!recordFiles(importedFolder(home)).includes(`${name}.json`)) return false;
-  await rm(join(importedFolder(home), `${name}.json`), { force: true });
-  await removeWeights(home, name);
-  return true;
+  const known = () => recordFiles(importedFolder(home)).includes(`${name}.json`);
+  if (!known()) return false;
+  return withLock(home, name, async () => {
+    if (!known()) return false;
+    await rm(join(importedFolder(home), `${name}.json`), { force: true });
+    await removeWeights(home, name);
+    return true;
+  });
 }
 
 /** Removes the weights of a model, but for `kept`. */
-export async function removeWeights(home: string, name: string, kept?: string): Promise<void> {
+async function removeWeights(home: string, name: string, kept?: string): Promise<void> {
   for (const file of await readdir(importedFolder(home))) {
     // Names have no hyphen: this is the model's own and no other's.
     if (file.startsWith(`${name}-`) && file.endsWith('.safetensors') && file !== kept)

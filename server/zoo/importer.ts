@@ -1,52 +1,55 @@
 import { basename } from 'node:path';
-import type { OutputStride } from '../../models/backbones/backbone.ts';
-import type { Style } from '../../models/backbones/blocks.ts';
-import { backboneNamed } from '../../models/backbones/registry.ts';
 import type { Cost } from '../../models/graph/cost.ts';
 import { GraphError } from '../../models/graph/graph.ts';
-import { parametersOf } from '../../models/graph/parameters.ts';
+import type { InputSize } from '../../models/graph/image_input.ts';
 import type { Weights } from '../../models/graph/tensor.ts';
-import type { Candidate } from '../../models/weights/maps/maps.ts';
-import { mapNamed, nameMaps, recognise, unwrapped } from '../../models/weights/maps/maps.ts';
-import type { NameMap } from '../../models/weights/maps/name_map.ts';
+import { unwrapped } from '../../models/weights/maps/maps.ts';
 import { applyMap } from '../../models/weights/maps/name_map.ts';
 import { writeSafetensors } from '../../models/weights/safetensors.ts';
-import { ImageSession } from '../inference/session.ts';
 import type { HeadName } from './architecture.ts';
-import { HEADS } from './architecture.ts';
+import type { HeadRequest } from './candidates.ts';
+import { assumption, candidateFor, specOf } from './candidates.ts';
 import { catalog } from './catalog.ts';
 import { ImportError, readBounded, readCheckpointFile } from './checkpoint_file.ts';
 import { sha256Of } from './files.ts';
+import { withLock } from './import_lock.ts';
 import type { ImportedRecord } from './imported.ts';
 import {
+  discardWeights,
   MODEL_NAME,
   readImported,
-  removeWeights,
+  recordText,
   weightsFile,
   writeRecord,
   writeWeights,
 } from './imported.ts';
+import { parseLabels } from './label_file.ts';
 import type { Label } from './labels.ts';
 import { COCO_LABELS } from './labels.ts';
 import { costOf, networkOf } from './network.ts';
+import type { NetworkFacts } from './network_facts.ts';
 import type { NetworkSpec } from './record.ts';
 import { TASK_OF_HEAD } from './record.ts';
-import type { NetworkFacts } from './sidecar.ts';
-import { parseLabels, sidecarFacts } from './sidecar.ts';
+import { sidecarFacts } from './sidecar.ts';
 import type { ModelStore } from './store.ts';
 
 /** What is to be imported; what is not said is taken from a file beside it, else from its library's habits. */
-export interface ImportRequest extends Omit<NetworkFacts, 'labels' | 'title' | 'described'> {
-  readonly name: string;
+export interface ImportRequest extends Omit<NetworkFacts, 'labels' | 'title' | 'described'>, HeadRequest {
   /** The checkpoint. */
   readonly file: string;
   readonly config?: string;
   readonly labelsFile?: string;
-  readonly headPadding?: Style['padding'];
-  readonly headEpsilon?: number;
   readonly licence?: string;
   /** Replace an imported model of that name. */
   readonly force?: boolean;
+}
+
+/** What an import needs from outside the zoo. */
+export interface ImportTools {
+  /** Runs a compiled network on some image. @returns its outputs by name */
+  readonly trial: (onnx: Uint8Array, size: InputSize) => Promise<Readonly<Record<string, Float32Array>>>;
+  /** Is told, in a sentence, what was assumed or passed over. */
+  readonly note?: (sentence: string) => void;
 }
 
 /** What came of an import. */
@@ -63,7 +66,6 @@ export interface Imported {
   readonly described?: string;
 }
 
-const SSD_ANCHORS = 3;
 const LABELS_BYTES = 1024 * 1024;
 const UNKNOWN_LICENCE = 'not stated';
 
@@ -72,68 +74,91 @@ const UNKNOWN_LICENCE = 'not stated';
  * the store. The model is compiled and run once before anything knows of it.
  * @throws ImportError, WeightsError or the file system's error; the store is then as it was
  */
-export async function importModel(request: ImportRequest, store: ModelStore, threads = 1): Promise<Imported> {
-  checkName(request, store.home);
-  const facts: NetworkFacts = { ...(await factsFor(request)), ...given(request) };
-  if (facts.backbone === undefined) {
-    throw new ImportError(
-      `${basename(request.file)} does not say what it is for: --backbone names the network`,
-    );
-  }
-  const { tensors, wrapped } = unwrapped(await readCheckpointFile(request.file));
+export async function importModel(
+  request: ImportRequest,
+  store: ModelStore,
+  tools: ImportTools,
+): Promise<Imported> {
+  checkName(request.name);
+  return withLock(store.home, request.name, () => importAlone(request, store, tools));
+}
+
+/** While no other import has the name. */
+async function importAlone(
+  request: ImportRequest,
+  store: ModelStore,
+  { trial, note = () => {} }: ImportTools,
+): Promise<Imported> {
+  if (!request.force && readImported(store.home).records.some(({ name }) => name === request.name))
+    throw new ImportError(`there is an imported model '${request.name}' already: --force replaces it`);
+  const asked = given(request);
+  const facts: NetworkFacts = {
+    ...(await sidecarFacts(request.file, request.config, asked, note)),
+    ...asked,
+  };
   const file = basename(request.file);
+  if (facts.backbone === undefined)
+    throw new ImportError(`${file} does not say what it is for: --backbone names the network`);
+  const { tensors, wrapped } = unwrapped(await readCheckpointFile(request.file));
   try {
-    const { map, target } = candidateFor(facts, tensors, file);
-    const spec = specOf(request, facts, map, target.head as HeadName, tensors);
-    const { graph } = networkOf({ ...spec, name: request.name });
-    const { weights, leftOut } = applyMap(map, { ...target, graph }, tensors, file);
-    const bytes = writeSafetensors(weights);
-    const sha256 = sha256Of(bytes);
-    const labels = await labelsOf(request, facts, spec);
-    const record: ImportedRecord = {
-      name: request.name,
-      title: facts.title ?? `${request.name} (imported)`,
-      task: TASK_OF_HEAD[spec.head],
-      ...spec,
-      dataset: datasetOf(labels),
-      labels,
-      source: {
-        kind: 'imported',
-        file: weightsFile(request.name, sha256),
-        bytes: bytes.length,
-        sha256,
-        origin: file,
-        map: map.name,
-        leftOut,
-      },
-      licence: request.licence ?? UNKNOWN_LICENCE,
-      attribution: `imported from ${file}`,
-    };
-    await keep(record, bytes, store, threads);
-    const taken = tensors.size - leftOut.length;
+    const { record, bytes, assumed } = await networkFrom(request, facts, tensors);
+    if (assumed !== undefined) note(assumed);
+    await keep(record, bytes, store, trial);
     return {
       record,
       cost: costOf(record),
-      taken,
+      taken: tensors.size - record.source.leftOut.length,
       wrapped,
       recognised: facts.map === undefined,
       ...(facts.described !== undefined && { described: facts.described }),
     };
   } catch (error) {
     // What the network cannot be built as is what was asked for, not a fault.
-    if (error instanceof RangeError) throw new ImportError(error.message);
+    const by = facts.described === undefined ? '' : ` (${facts.described} describes it)`;
     if (error instanceof GraphError)
-      throw new ImportError(`${facts.backbone} cannot be built as it was asked for: ${error.message}`);
+      throw new ImportError(`${facts.backbone} cannot be built as it was asked for: ${error.message}${by}`);
+    if (error instanceof RangeError) throw new ImportError(`${error.message}${by}`);
     throw error;
   }
 }
 
-/** What a JSON file says of the checkpoint. One that lies beside it, and speaks of another library than was asked for, is not about it. */
-async function factsFor({ file, config, map }: ImportRequest): Promise<NetworkFacts> {
-  const facts = await sidecarFacts(file, config);
-  if (map === undefined || facts.map === undefined || map === facts.map) return facts;
-  if (config === undefined) return {};
-  throw new ImportError(`${config} describes a checkpoint of ${facts.map}, and --map is ${map}`);
+/** Record and weights of the network that the tensors are for. */
+async function networkFrom(
+  request: ImportRequest,
+  facts: NetworkFacts,
+  tensors: Weights,
+): Promise<{ readonly record: ImportedRecord; readonly bytes: Uint8Array; readonly assumed?: string }> {
+  const { name, licence = UNKNOWN_LICENCE } = request;
+  const file = basename(request.file);
+  const candidate = candidateFor(facts, tensors, file);
+  const { map, target } = candidate;
+  const spec = specOf(request, facts, map, target.head as HeadName, tensors);
+  const { graph } = networkOf({ ...spec, name });
+  const { weights, leftOut } = applyMap(map, { ...target, graph }, tensors, file);
+  const bytes = writeSafetensors(weights);
+  const sha256 = sha256Of(bytes);
+  const labels = await labelsOf(request, facts, spec);
+  const record: ImportedRecord = {
+    name,
+    title: facts.title ?? `${name} (imported)`,
+    task: TASK_OF_HEAD[spec.head],
+    ...spec,
+    dataset: datasetOf(labels),
+    labels,
+    source: {
+      kind: 'imported',
+      file: weightsFile(name, sha256),
+      bytes: bytes.length,
+      sha256,
+      origin: file,
+      map: map.name,
+      leftOut,
+    },
+    licence,
+    attribution: `imported from ${file}`,
+  };
+  const assumed = assumption(facts, candidate, file);
+  return { record, bytes, ...(assumed !== undefined && { assumed }) };
 }
 
 /** Of a request, what is also known from sidecars. */
@@ -152,122 +177,11 @@ function given({
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
-function checkName({ name, force = false }: ImportRequest, home: string): void {
-  if (!MODEL_NAME.test(name)) {
+function checkName(name: string): void {
+  if (!MODEL_NAME.test(name))
     throw new ImportError(`'${name}' cannot be a model's name: it takes 1 to 64 of a to z, 0 to 9 and _`);
-  }
-  if (catalog.some((record) => record.name === name)) {
+  if (catalog.some((record) => record.name === name))
     throw new ImportError(`'${name}' is a model of the catalog: choose another name`);
-  }
-  if (!force && readImported(home).records.some((record) => record.name === name)) {
-    throw new ImportError(`there is an imported model '${name}' already: --force replaces it`);
-  }
-}
-
-/** The map to read the checkpoint with, and the head that it is for. */
-function candidateFor(facts: NetworkFacts, tensors: Weights, file: string): Candidate {
-  const backbone = backboneNamed(facts.backbone ?? '').name;
-  const maps = facts.map === undefined ? nameMaps : [mapNamed(facts.map)];
-  const candidates = candidatesOf(maps, facts);
-  if (candidates.length === 0) {
-    const which = maps.map((map) => map.name).join(', ');
-    const heads = [...new Set(maps.flatMap((map) => map.covers.get(backbone) ?? []))].join(', ') || 'none';
-    throw new ImportError(
-      `no checkpoint of ${backbone}${facts.head ? ` with the head ${facts.head}` : ''} is known to the map ${which}; with this backbone the heads are ${heads}`,
-    );
-  }
-  const found = recognise(candidates, tensors);
-  if (found) return found;
-  const some = [...tensors.keys()].slice(0, 5).join(', ');
-  const other = recognise(
-    candidatesOf(nameMaps, { backbone, ...(facts.width !== undefined && { width: facts.width }) }),
-    tensors,
-  );
-  const advice = other ? `; they are named as ${other.map.name} does` : '';
-  const why =
-    facts.described === undefined
-      ? ''
-      : ` (${facts.described} describes such a network; --map says otherwise)`;
-  throw new ImportError(
-    `${file}: none of its tensors (${some}, ...) is one of ${backbone} as ${maps.map((map) => map.name).join(', ')} name them${why}${advice}`,
-  );
-}
-
-/** The heads that each map knows with this backbone. */
-function candidatesOf(maps: readonly NameMap[], facts: NetworkFacts): Candidate[] {
-  const { name: backbone } = backboneNamed(facts.backbone ?? '');
-  return maps.flatMap((map) =>
-    (map.covers.get(backbone) ?? [])
-      .filter((head) => facts.head === undefined || facts.head === head)
-      .map((head): Candidate => {
-        // The names do not depend on classes, sizes and strides, and not every head can be built with all of them.
-        const plain = { backbone, width: facts.width ?? 1 };
-        const spec = { ...specFor(plain, map, head as HeadName), classColumns: 2, name: 'candidate' };
-        return { map, target: { backbone, head, graph: networkOf(spec).graph } };
-      }),
-  );
-}
-
-/** The network but for its classes. */
-function specFor(facts: NetworkFacts, map: NameMap, head: HeadName): Omit<NetworkSpec, 'classColumns'> {
-  const backbone = backboneNamed(facts.backbone ?? '');
-  const task = TASK_OF_HEAD[head];
-  const styles = map.styles(backbone.name, head);
-  const { resolution, outputStrides } = HEADS[head];
-  const { height, width } = facts.size ?? { height: resolution, width: resolution };
-  const strides = backbone.outputStrides.filter((stride) =>
-    (outputStrides as readonly number[]).includes(stride),
-  );
-  const outputStride = facts.outputStride ?? Math.max(...strides);
-  const body = {
-    ...styles.backbone,
-    ...(facts.padding && { padding: facts.padding }),
-    ...(facts.epsilon !== undefined && { epsilon: facts.epsilon }),
-  };
-  return {
-    head,
-    backbone: backbone.name,
-    width: facts.width ?? 1,
-    outputStride: outputStride as OutputStride,
-    input: { width, height },
-    normalization: facts.normalization ?? map.normalization(backbone.name),
-    backboneStyle: body,
-    headStyle: task === 'classification' ? body : styles.head,
-  };
-}
-
-function specOf(
-  { name, headPadding, headEpsilon }: ImportRequest,
-  facts: NetworkFacts,
-  map: NameMap,
-  head: HeadName,
-  tensors: Weights,
-): NetworkSpec {
-  const { headStyle, ...spec } = specFor(facts, map, head);
-  const styled = {
-    ...spec,
-    headStyle: {
-      ...headStyle,
-      ...(headPadding && { padding: headPadding }),
-      ...(headEpsilon !== undefined && { epsilon: headEpsilon }),
-    },
-  };
-  return { ...styled, classColumns: classColumnsOf({ ...styled, classColumns: 2, name }, map, tensors) };
-}
-
-/** Columns of the class predictions, from the shape of the layer that makes them. */
-function classColumnsOf(spec: NetworkSpec & { name: string }, map: NameMap, tensors: Weights): number {
-  const { graph } = networkOf(spec);
-  const detection = TASK_OF_HEAD[spec.head] === 'detection';
-  const last = parametersOf(graph).findLast(({ role }) => role === 'weight')?.name;
-  const layer = detection ? 'head.cls.0.predict.weight' : last;
-  const target = { backbone: spec.backbone, head: spec.head, graph };
-  const recipe = map.recipes(target).find(({ to }) => to === layer);
-  const from = recipe?.from.map((name) => tensors.get(name)) ?? [];
-  // Where it is missing, the check that follows says so.
-  if (!recipe || !from.every((found) => found !== undefined)) return spec.classColumns;
-  const [rows = 0] = (recipe.make ? recipe.make(from) : from[0])?.shape ?? [];
-  return Math.max(detection ? 2 : 1, Math.floor(rows / (detection ? SSD_ANCHORS : 1)));
 }
 
 /** @throws ImportError where there are labels for columns that there are not */
@@ -292,7 +206,7 @@ async function labelsOf(
   const outside = labels.filter(({ classId }) => classId < first || classId >= classColumns);
   if (outside.length > 0 || ids.size !== labels.length || (first === 0 && labels.length !== classColumns)) {
     throw new ImportError(
-      `the ${labels.length} labels do not fit: the weights have classes ${first} to ${classColumns - 1}, each of which may have one label`,
+      `the ${labels.length} labels of ${labelsFile ?? facts.described} do not fit: the weights have classes ${first} to ${classColumns - 1}, each of which may have one label`,
     );
   }
   return labels;
@@ -311,19 +225,39 @@ async function keep(
   record: ImportedRecord,
   bytes: Uint8Array,
   store: ModelStore,
-  threads: number,
+  trial: ImportTools['trial'],
 ): Promise<void> {
+  checkReadable(record);
   const before = readImported(store.home).records.find(({ name }) => name === record.name);
   await writeWeights(store.home, record.source.file, bytes);
   try {
     const { onnx } = await store.compiled(record);
-    const session = await ImageSession.open(onnx, { threads });
-    const { width, height } = record.input;
-    await session.run(new Uint8Array(width * height * 3), { width, height });
-    await session.close();
+    checkFinite(record, await trial(onnx, record.input));
     await writeRecord(store.home, record);
   } catch (error) {
-    await removeWeights(store.home, record.name, before?.source.file);
+    // What was there before may be made from the same.
+    if (record.source.file !== before?.source.file) await discardWeights(store.home, record.source.file);
+    if (!before || store.pathOf(record) !== store.pathOf(before)) await store.discard(record);
     throw error;
   }
+  await store.forget(record.name, record);
+}
+
+/** @throws ImportError where the record is none that the store's readers take */
+function checkReadable(record: ImportedRecord): void {
+  try {
+    recordText(record);
+  } catch (error) {
+    throw new ImportError(`${record.name} cannot be kept as it was asked for: ${(error as Error).message}`);
+  }
+}
+
+/** @throws ImportError naming the outputs that are not finite */
+function checkFinite(record: ImportedRecord, found: Readonly<Record<string, Float32Array>>): void {
+  const broken = [...networkOf(record).outputs].filter(([, value]) => !found[value]?.every(Number.isFinite));
+  if (broken.length === 0) return;
+  const names = broken.map(([name]) => name).join(', ');
+  throw new ImportError(
+    `${record.source.origin} reads into ${record.name}, but of a plain image it makes ${names} that are not finite numbers: are its weights damaged?`,
+  );
 }

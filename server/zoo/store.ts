@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { lower } from '../../models/graph/lowering.ts';
 import { toOnnx } from '../../models/graph/onnx/writer.ts';
 import { checkFit } from '../../models/weights/fit.ts';
@@ -54,12 +54,22 @@ export class ModelStore {
     return { path, onnx, sha256, cached: false };
   }
 
-  /** Removes every compiled form of the model called `name`. */
-  async forget(name: string): Promise<void> {
+  /** Removes every compiled form of the model called `name`, but for that of `kept`. */
+  async forget(name: string, kept?: ModelRecord): Promise<void> {
     const folder = compiledFolder(this.home);
     const files = await readdir(folder).catch(() => []);
-    // Names have no hyphen: this is the model's own and no other's.
-    for (const file of files) if (file.startsWith(`${name}-`)) await rm(join(folder, file), { force: true });
+    const own = kept && basename(this.pathOf(kept));
+    for (const file of files) {
+      // Names have no hyphen: this is the model's own and no other's.
+      if (!file.startsWith(`${name}-`) || file === own || file === `${own}.sha256`) continue;
+      await rm(join(folder, file), { force: true });
+    }
+  }
+
+  /** Removes the compiled form of `record`. */
+  async discard(record: ModelRecord): Promise<void> {
+    const path = this.pathOf(record);
+    for (const file of [path, `${path}.sha256`]) await rm(file, { force: true });
   }
 
   /** Where the compiled form of `record` lies, whether it exists or not. */

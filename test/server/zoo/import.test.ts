@@ -1,18 +1,21 @@
 // What becomes of a checkpoint that does not fit, or that was asked for in a way that cannot be; and what is in the store then.
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, open, readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import type { Tensor } from '../../../models/graph/tensor.ts';
 import { readCheckpoint } from '../../../models/weights/checkpoint.ts';
 import { writeSafetensors } from '../../../models/weights/safetensors.ts';
+import { trialRun } from '../../../server/inference/trial.ts';
 import { catalog } from '../../../server/zoo/catalog.ts';
+import { ABANDONED_AFTER_MS } from '../../../server/zoo/files.ts';
 import { readImported, removeImported } from '../../../server/zoo/imported.ts';
-import type { ImportRequest } from '../../../server/zoo/importer.ts';
-import { importModel } from '../../../server/zoo/importer.ts';
+import type { ImportRequest, ImportTools } from '../../../server/zoo/importer.ts';
+import { importModel as importWith } from '../../../server/zoo/importer.ts';
 import { COCO_LABELS } from '../../../server/zoo/labels.ts';
+import type { ModelRecord } from '../../../server/zoo/record.ts';
 import { recordNamed, records } from '../../../server/zoo/records.ts';
 import { ModelStore } from '../../../server/zoo/store.ts';
 import { loadWeights } from '../../../server/zoo/weights.ts';
@@ -41,6 +44,15 @@ beforeEach(async () => {
 
 after(() => Promise.all(homes.map((home) => rm(home, { recursive: true, force: true }))));
 
+const trial: ImportTools['trial'] = (onnx, size) => trialRun(onnx, size, 1);
+/** What the last import said beside its result. */
+let notes: string[] = [];
+
+const importModel = (request: ImportRequest, into: ModelStore) => {
+  notes = [];
+  return importWith(request, into, { trial, note: (sentence) => notes.push(sentence) });
+};
+
 const squeezenet = (request: Partial<ImportRequest> = {}) =>
   importModel(
     {
@@ -52,6 +64,12 @@ const squeezenet = (request: Partial<ImportRequest> = {}) =>
     },
     store,
   );
+
+const mobilenet = {
+  file: 'test/fixtures/hf_deeplabv3_mobilenet_v2.weights.safetensors',
+  config: 'test/fixtures/hf_deeplabv3_mobilenet_v2.config.json',
+  backbone: 'mobilenet_v2',
+};
 
 const imported = () => readdir(join(store.home, 'imported')).catch(() => []);
 
@@ -151,6 +169,111 @@ describe('a checkpoint that does not fit', () => {
 
   test('leaves nothing behind where the network cannot be built so small', () =>
     assertRefused({ size: { height: 8, width: 8 } }, /squeezenet_1_1 cannot be built .*window is larger/));
+});
+
+describe('a failed import', () => {
+  const compiled = () => readdir(join(store.home, 'compiled')).catch(() => []);
+  const overflowing = () =>
+    altered((tensors) => {
+      (tensors.get('features.0.weight') as Tensor).data.fill(3e38);
+      (tensors.get('features.3.squeeze.weight') as Tensor).data.fill(3e38);
+      return tensors;
+    });
+
+  test('of weights whose outputs are not finite names the output, and leaves nothing', async () => {
+    await assertRefused({ file: await overflowing() }, /altered.*it makes logits that are not finite/);
+    assert.deepEqual(await compiled(), []);
+  });
+
+  test('leaves a model of that name as it was, and its compiled form', async () => {
+    const { record } = await squeezenet();
+    const before = [await imported(), await compiled()];
+    await assert.rejects(squeezenet({ file: await overflowing(), force: true }), /not finite/);
+    assert.deepEqual([await imported(), await compiled()], before);
+    // The same weights in the same network: nothing of it is the failed import's own.
+    await assert.rejects(
+      importWith(
+        { file: SQUEEZENET, name: 'mine', backbone: 'squeezenet_1_1', size: record.input, force: true },
+        store,
+        { trial: () => Promise.reject(new Error('no trial')) },
+      ),
+      /no trial/,
+    );
+    assert.deepEqual([await imported(), await compiled()], before);
+  });
+
+  test('that would leave a record which no reader takes says so before anything is kept', async () => {
+    for (const [request, wanted] of [
+      [{ epsilon: 5 }, /mine cannot be kept .*backboneStyle\.epsilon must be <= 1/],
+      [{ headEpsilon: 0 }, /headStyle\.epsilon must be > 0/],
+      [{ size: { height: 64, width: 60_000 } }, /input\.width must be <= 2048/],
+      [
+        { normalization: { scale: [1, Number.POSITIVE_INFINITY, 1], offset: [0, 0, 0] } },
+        /normalization\.scale\.1 must be number/,
+      ],
+    ] as const) {
+      const asked = 'headEpsilon' in request ? { ...request, ...mobilenet } : request;
+      await assertRefused(asked, wanted);
+      assert.deepEqual(await compiled(), []);
+    }
+  });
+
+  test('by force, once it succeeds, leaves no compiled form of the old one', async () => {
+    await squeezenet();
+    const [first] = await compiled();
+    const { record } = await squeezenet({ size: { height: 96, width: 96 }, force: true });
+    const path = basename(store.pathOf(record));
+    assert.notEqual(first, path);
+    assert.deepEqual(await compiled(), [path, `${path}.sha256`]);
+  });
+});
+
+describe('imports of one name', () => {
+  const lock = () => join(store.home, 'imported', 'mine.lock');
+
+  test('at once: one is kept whole, and the others are told to wait', async () => {
+    const files = [
+      SQUEEZENET,
+      ...(await Promise.all(
+        [1, 2].map((bias) =>
+          altered((tensors) => {
+            (tensors.get('features.0.bias') as Tensor).data[0] = bias;
+            return tensors;
+          }),
+        ),
+      )),
+    ];
+    const ends = await Promise.allSettled(files.map((file) => squeezenet({ file, force: true })));
+    const kept = ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value.record] : []));
+    const told = ends.flatMap((end) => (end.status === 'rejected' ? [String(end.reason)] : []));
+    assert.equal(kept.length, 1);
+    for (const message of told)
+      assert.match(message, /'mine' is being imported or removed by another process: .*mine\.lock/);
+    assert.deepEqual(readImported(store.home), { records: kept, faults: [] });
+    await loadWeights(kept[0] as ModelRecord, store.home);
+    assert.deepEqual(await imported(), [kept[0]?.source.file, 'mine.json'].sort());
+  });
+
+  test('are refused while another process is at it, and leave it alone', async () => {
+    const { record } = await squeezenet();
+    await writeFile(lock(), 'another\n');
+    await writeFile(join(store.home, 'imported', 'mine-0123456789abcdef.safetensors'), 'of the other');
+    const before = await imported();
+    await assert.rejects(squeezenet({ force: true }), /is being imported or removed by another process/);
+    await assert.rejects(removeImported(store.home, 'mine'), /is being imported or removed/);
+    assert.deepEqual(await imported(), before);
+    assert.equal((await squeezenet({ name: 'other' })).record.name, 'other');
+    assert.deepEqual(recordNamed('mine', store.home), record);
+  });
+
+  test('pass over the lock of a process that died', async () => {
+    await squeezenet();
+    await writeFile(lock(), 'another\n');
+    const old = new Date(Date.now() - 2 * ABANDONED_AFTER_MS);
+    await utimes(lock(), old, old);
+    const { record } = await squeezenet({ force: true });
+    assert.deepEqual(await imported(), [record.source.file, 'mine.json'].sort());
+  });
 });
 
 describe('names', () => {
@@ -407,7 +530,7 @@ describe('what lies beside a checkpoint', () => {
       { architectures: ['MobileNetV2ForImageClassification'], finegrained_output: false },
       /finegrained_output is false/,
     ],
-    [{ id2label: { 0: 'background', 1: 'cat' } }, /the 2 labels do not fit: .*classes 0 to 20/],
+    [{ id2label: { 0: 'background', 1: 'cat' } }, /the 2 labels of .*config.* do not fit: .*classes 0 to 20/],
     [{ model_type: 'vit', architectures: ['ViT'] }, /neither a config\.json of .* nor a record/],
   ] as const) {
     test(`${JSON.stringify(change)} is refused`, async () => {
@@ -427,7 +550,7 @@ describe('what lies beside a checkpoint', () => {
     }
     await removeImported(store.home, 'mine');
     await writeFile(path, ten.slice(1).join('\n'));
-    await assertRefused({ labelsFile: path }, /the 9 labels do not fit: .*classes 0 to 9/);
+    await assertRefused({ labelsFile: path }, /the 9 labels of .*labels\.txt do not fit: .*classes 0 to 9/);
     await writeFile(path, '{"one": "name"}');
     await assertRefused({ labelsFile: path }, /whole number as its id/);
   });

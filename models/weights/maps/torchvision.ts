@@ -1,3 +1,4 @@
+import type { Style } from '../../backbones/blocks.ts';
 import type { Graph } from '../../graph/graph.ts';
 import type { MapTarget, NameMap } from './name_map.ts';
 import { BATCH_COUNTERS, blocksOf, IMAGENET_NORMALIZATION, ModuleNames, styleOf } from './name_map.ts';
@@ -156,7 +157,9 @@ export const torchvision: NameMap = {
     'pytorch/vision torchvision/models/{mobilenetv2,mobilenetv3,shufflenetv2,mnasnet,squeezenet}.py, version 0.14',
   covers: new Map([...FAMILIES.keys()].map((backbone) => [backbone, ['classifier']])),
   styles: (backbone) => {
-    const style = styleOf(backbone, 'symmetric', backbone.startsWith('mobilenet_v3') ? 1e-3 : 1e-5);
+    const style: Style = backbone.startsWith('mobilenet_v3')
+      ? { ...styleOf(backbone, 'symmetric', 1e-3), widthRule: 'torchvision' }
+      : styleOf(backbone, 'symmetric', 1e-5);
     return { backbone: style, head: style };
   },
   normalization: () => IMAGENET_NORMALIZATION,

@@ -88,3 +88,86 @@ describe('a MobileNetV3 that is half as wide by the rule of torchvision', () => 
     });
   }
 });
+
+describe('every module that torchvision 0.14 runs can be tapped', () => {
+  // How many it runs, and what some of them give out of a photo of 64 x 64.
+  for (const [backbone, modules, values] of [
+    [
+      'mobilenet_v2',
+      212,
+      {
+        features: ['backbone.final.act', 1280, 2, 2],
+        'features.0.0': ['backbone.stem.conv', 32, 32, 32],
+        'features.0.2': ['backbone.stem.act', 32, 32, 32],
+        'features.3.conv': ['backbone.stage2.1.project.bn', 24, 16, 16],
+        'features.3': ['backbone.stage2.1.add', 24, 16, 16],
+        'features.3.conv.0.1': ['backbone.stage2.1.expand.bn', 144, 16, 16],
+        'features.3.conv.1.2': ['backbone.stage2.1.depthwise.act', 144, 16, 16],
+        'classifier.0': ['flatten', 1280],
+      },
+    ],
+    [
+      'mobilenet_v3_large',
+      254,
+      {
+        avgpool: ['classifier.pool', 960, 1, 1],
+        'features.4.block.2': ['backbone.stage3.0.se.scale', 72, 8, 8],
+        'features.4.block.2.fc1': ['backbone.stage3.0.se.reduce', 24, 1, 1],
+        'features.5.block': ['backbone.stage3.1.project.bn', 40, 8, 8],
+        'features.5.block.3': ['backbone.stage3.1.project.bn', 40, 8, 8],
+        'classifier.2': ['classifier.act', 1280],
+        classifier: ['classifier.output', 10],
+      },
+    ],
+    ['mobilenet_v3_small', 208, { features: ['backbone.final.act', 576, 2, 2] }],
+    [
+      'shufflenet_v2',
+      191,
+      {
+        conv1: ['backbone.stem.act', 24, 32, 32],
+        'conv5.2': ['backbone.final.act', 1024, 2, 2],
+        'stage2.0.branch1.4': ['backbone.stage2.0.left_pointwise.act', 58, 8, 8],
+        'stage2.1.branch2.4': ['backbone.stage2.1.depthwise.bn', 58, 8, 8],
+        stage3: ['backbone.stage3.7.shuffle', 232, 4, 4],
+        fc: ['classifier', 10],
+      },
+    ],
+    [
+      'mnasnet_b1',
+      181,
+      {
+        layers: ['backbone.final.act', 1280, 2, 2],
+        'layers.5': ['backbone.stage1.0.depthwise.act', 32, 32, 32],
+        'layers.8': ['backbone.stage2.2.add', 24, 16, 16],
+        'layers.8.1.layers': ['backbone.stage2.1.project.bn', 24, 16, 16],
+        'layers.16': ['backbone.final.act', 1280, 2, 2],
+      },
+    ],
+    [
+      'squeezenet_1_0',
+      67,
+      {
+        'features.2': ['backbone.pool1', 96, 14, 14],
+        'features.3.expand3x3_activation': ['backbone.fire2.expand3.act', 64, 14, 14],
+        'classifier.2': ['classifier.act', 10, 3, 3],
+        classifier: ['classifier.pool', 10, 1, 1],
+      },
+    ],
+    ['squeezenet_1_1', 67, { features: ['backbone.fire9.concat', 512, 3, 3] }],
+  ] as const) {
+    test(`${backbone}: ${modules}`, () => {
+      const spec = specOf(backbone);
+      const { graph } = networkOf(spec);
+      const taps = mapNamed('torchvision').taps({ backbone, head: 'classifier', graph });
+      assert.equal(taps.size, modules);
+      const wanted = [...new Set(taps.values())];
+      // Throws where one of them is not there.
+      const tapped = networkOf(spec, { taps: wanted });
+      for (const [module, [value, ...shape]] of Object.entries(values)) {
+        const name = tapped.outputs.get(taps.get(module) ?? '');
+        const found = tapped.graph.values.get(name ?? '');
+        assert.deepEqual([module, name, found?.shape], [module, value, shape]);
+      }
+    });
+  }
+});

@@ -10,6 +10,8 @@ export interface Style {
   readonly padding: PaddingMode;
   readonly epsilon: number;
   readonly activation: ActivationKind;
+  /** MobileNetV3 only: whose rule scales its hidden channels. TensorFlow's and timm's, where absent; the same at width 1. */
+  readonly widthRule?: 'torchvision';
 }
 
 /** How a block's convolution differs from the plain 1x1. */

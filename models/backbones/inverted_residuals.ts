@@ -28,8 +28,10 @@ export interface InvertedResidualTable {
   /** Below this width the stem keeps its channels. */
   readonly stemKeptBelow?: number;
   readonly stages: readonly (readonly InvertedResidualRow[])[];
-  /** Channels of the final convolution at a width: families differ in whether it shrinks. */
-  readonly final: (width: number) => number;
+  /** Channels of the final convolution at a width and behind `last` channels: families differ in whether it shrinks. */
+  readonly final: (width: number, last: number) => number;
+  /** Hidden channels are counted at width 1, then scaled; by default they are a multiple of the scaled input. */
+  readonly scalesHidden?: boolean;
 }
 
 /** The stride of the map whose expansion a detection head reads. */
@@ -56,6 +58,8 @@ export function invertedResidualFeatures(
   let x = convBlock(builder, 'backbone.stem', image, stem, style);
   byStride.set(strides.stride, x);
   let expansion = x;
+  // The block's input as it would be at width 1.
+  let unscaled = table.stem;
   // What the stride would be without dilation.
   let undilated = 2;
   table.stages.forEach((rows, stage) => {
@@ -63,7 +67,9 @@ export function invertedResidualFeatures(
     for (const { expansion: factor, kernel, channels, repeats = 1, stride, squeeze, activation } of rows) {
       for (let repeat = 0; repeat < repeats; repeat++) {
         const input = x.shape[0] ?? 0;
-        const hidden = makeDivisible(input * factor);
+        const hidden = table.scalesHidden
+          ? makeDivisible(makeDivisible(unscaled * factor) * width)
+          : makeDivisible(input * factor);
         const blockStride = repeat === 0 ? stride : 1;
         const { out, expanded } = invertedResidual(
           builder,
@@ -81,20 +87,19 @@ export function invertedResidualFeatures(
         );
         if (undilated === EXPANSION_STRIDE && blockStride > 1) expansion = expanded;
         undilated *= blockStride;
+        unscaled = channels;
         x = out;
         byStride.set(strides.stride, x);
       }
     }
   });
-  const final = convBlock(builder, 'backbone.final', x, { channels: table.final(width) }, style);
+  const final = convBlock(
+    builder,
+    'backbone.final',
+    x,
+    { channels: table.final(width, x.shape[0] ?? 0) },
+    style,
+  );
   byStride.set(strides.stride, final);
   return { expansion, bottleneck: x, final, byStride };
-}
-
-/** Names of the blocks in order, as `stage1.0`, `stage2.0`, `stage2.1`, ...: checkpoints that number them flat need it. */
-export function blockNames({ stages }: InvertedResidualTable): string[] {
-  return stages.flatMap((rows, stage) => {
-    const blocks = rows.reduce((sum, { repeats = 1 }) => sum + repeats, 0);
-    return Array.from({ length: blocks }, (_, block) => `stage${stage + 1}.${block}`);
-  });
 }

@@ -1,6 +1,6 @@
 import type { Backbone } from './backbone.ts';
 import type { InvertedResidualTable } from './inverted_residuals.ts';
-import { blockNames, invertedResidualFeatures } from './inverted_residuals.ts';
+import { invertedResidualFeatures } from './inverted_residuals.ts';
 import { makeDivisible } from './width.ts';
 
 /** Table 2 of the paper. */
@@ -17,9 +17,6 @@ const TABLE: InvertedResidualTable = {
   ],
   final: (width) => makeDivisible(1280 * Math.max(1, width)),
 };
-
-/** Names of the blocks in order, as `stage1.0`, `stage2.0`, `stage2.1`, ...: checkpoints that number them flat need it. */
-export const MOBILENET_V2_BLOCKS: readonly string[] = blockNames(TABLE);
 
 /**
  * MobileNetV2: inverted residuals and linear bottlenecks. Sandler et al. (arXiv 1801.04381), Table 2. Below width

@@ -57,9 +57,26 @@ const SMALL: InvertedResidualTable = {
   final: (width) => makeDivisible(576 * width),
 };
 
-/** Mean, a fully connected layer to `hidden` features with the style's activation, and the one that classifies. */
-function classifierOf(hidden: number): NonNullable<Backbone['classifier']> {
-  return (builder, { final }, { classes, style }) => {
+/** torchvision's rule: the stem and hidden channels scale like all others, and the final convolution has six times its input. */
+function torchvisionTable(table: InvertedResidualTable): InvertedResidualTable {
+  return { ...table, stemKeptBelow: 0, scalesHidden: true, final: (_width, last) => 6 * last };
+}
+
+function featuresOf(table: InvertedResidualTable): Backbone['features'] {
+  const torchvision = torchvisionTable(table);
+  return (builder, image, options) =>
+    invertedResidualFeatures(
+      builder,
+      image,
+      options.style.widthRule === 'torchvision' ? torchvision : table,
+      options,
+    );
+}
+
+/** Mean, a fully connected layer to `features` features with the style's activation, and the one that classifies. */
+function classifierOf(features: number): NonNullable<Backbone['classifier']> {
+  return (builder, { final }, { classes, width, style }) => {
+    const hidden = style.widthRule === 'torchvision' ? makeDivisible(features * width) : features;
     const pooled = builder.globalAveragePool('classifier.pool', final);
     const flat = builder.reshape('classifier.flatten', pooled, [final.shape[0] ?? 0]);
     const wide = builder.fullyConnected('classifier.hidden', flat, hidden);
@@ -71,7 +88,7 @@ function classifierOf(hidden: number): NonNullable<Backbone['classifier']> {
 const shared = {
   paper: 'https://arxiv.org/abs/1905.02244',
   reference:
-    'tensorflow/models research/slim/nets/mobilenet/mobilenet_v3.py; timm tf_mobilenetv3_*; torchvision at width 1',
+    'tensorflow/models research/slim/nets/mobilenet/mobilenet_v3.py; timm tf_mobilenetv3_*; torchvision mobilenet_v3_*',
   widths: [0.75, 1],
   outputStrides: [8, 16, 32],
   carriesHeads: true,
@@ -81,14 +98,14 @@ const shared = {
 /**
  * MobileNetV3-Large: MnasNet's blocks with hard swish, and a last stage behind the pooling. Howard et al. (arXiv
  * 1905.02244), Table 1. As in the published checkpoints, the final convolution's 960 channels scale with the width, hidden
- * channels are a multiple of the scaled input, and the classifier's 1280 features stay. (torchvision scales those too, and
- * hidden channels from their number at width 1; it has no checkpoint other than of width 1, where nothing differs.)
+ * channels are a multiple of the scaled input, and the classifier's 1280 features stay. A style with torchvision's width
+ * rule scales those too, and hidden channels from their number at width 1, where the rules agree.
  */
 export const mobilenetV3Large: Backbone = {
   ...shared,
   name: 'mobilenet_v3_large',
   title: 'MobileNetV3-Large',
-  features: (builder, image, options) => invertedResidualFeatures(builder, image, LARGE, options),
+  features: featuresOf(LARGE),
   classifier: classifierOf(1280),
 };
 
@@ -97,6 +114,6 @@ export const mobilenetV3Small: Backbone = {
   ...shared,
   name: 'mobilenet_v3_small',
   title: 'MobileNetV3-Small',
-  features: (builder, image, options) => invertedResidualFeatures(builder, image, SMALL, options),
+  features: featuresOf(SMALL),
   classifier: classifierOf(1024),
 };

@@ -10,7 +10,7 @@ import { tableAtWidth } from './width.ts';
 const STAGE2_CHANNELS = { 1: 144, 2: 200, 3: 240, 4: 272, 8: 384 } as const;
 export type ShuffleNetV1Groups = keyof typeof STAGE2_CHANNELS;
 
-/** Width multipliers that the paper's tables have. */
+/** Width multipliers that the paper's tables and megvii's have. */
 const WIDTHS = [0.25, 0.5, 1, 1.5, 2];
 const STEM_CHANNELS = 24;
 /** Units of stages 2, 3 and 4; the first of each goes by stride 2. */
@@ -23,24 +23,31 @@ const BOTTLENECK = 4;
 
 interface Channels {
   readonly stem: number;
-  readonly stage2: number;
+  /** Of stages 2, 3 and 4. */
+  readonly stages: readonly number[];
 }
 
 /**
- * The widths that can be built with these groups: those whose bottlenecks divide into them. The paper prints figures for
- * more, but not how it rounds. The stem scales down with the width, in whole groups, and up in whole steps: 12 (16
- * with 8 groups), 24, 24 and 48 channels at 0.5, 1, 1.5 and 2 as in megvii's, 6 (8) at 0.25 as in imgclsmob's. At 0.25
- * that makes 11 to 12.4 million MAdds; the paper prints 13 and not the channels of its stem.
+ * Channels at each width. The paper prints figures of all its widths with all groups, but not how it rounds: here each
+ * stage's channels go up to where its bottleneck divides into the groups, which leaves all as they are but the early
+ * stages with 2 and 4 groups between whole widths. The stem scales down with the width, in whole groups, and up in whole
+ * steps: 12 (16 with 8 groups), 24, 24 and 48 channels at 0.5, 1, 1.5 and 2 as in megvii's, 6 (8) at 0.25 as in
+ * imgclsmob's. That makes 38 to 39 million MAdds at 0.5 (40.5 with 8 groups, as megvii counts) where the paper prints 38,
+ * and 11 to 13 million at 0.25 where it prints 13, and not the channels of its stem.
  */
 function channelsByWidth(groups: ShuffleNetV1Groups): Map<number, Channels> {
   return new Map(
     WIDTHS.map((width): [number, Channels] => {
       const stem = STEM_CHANNELS * (width < 1 ? width : Math.floor(width));
-      const stage2 = STAGE2_CHANNELS[groups] * width;
-      return [width, { stem: Math.ceil(stem / groups) * groups, stage2 }];
-    }).filter(([, { stage2 }]) => stage2 % (BOTTLENECK * groups) === 0),
+      const stages = UNITS.map((_, index) =>
+        roundedUp(STAGE2_CHANNELS[groups] * width * 2 ** index, BOTTLENECK * groups),
+      );
+      return [width, { stem: roundedUp(stem, groups), stages }];
+    }),
   );
 }
+
+const roundedUp = (channels: number, divisor: number) => Math.ceil(channels / divisor) * divisor;
 
 interface UnitOptions {
   readonly channels: number;
@@ -100,7 +107,7 @@ function shufflenetV1(groups: ShuffleNetV1Groups): Backbone {
     carriesHeads: false,
     style: { padding: 'symmetric', epsilon: 1e-5, activation: 'relu' },
     features(builder, image, { width, outputStride, style }) {
-      const { stem, stage2 } = tableAtWidth(title, table, width);
+      const { stem, stages } = tableAtWidth(title, table, width);
       const byStride = new Map<number, Value>();
       const strides = new StrideTracker(outputStride, 2);
       let x = convBlock(builder, 'backbone.stem', image, { channels: stem, kernel: 3, stride: 2 }, style);
@@ -111,7 +118,7 @@ function shufflenetV1(groups: ShuffleNetV1Groups): Backbone {
       let expansion = x;
       UNITS.forEach((units, index) => {
         const stage = FIRST_STAGE + index;
-        const channels = stage2 * 2 ** index;
+        const channels = stages[index] ?? 0;
         for (let unit = 0; unit < units; unit++) {
           const first = unit === 0;
           const reduceGroups = stage === FIRST_STAGE && first ? 1 : groups;

@@ -152,7 +152,8 @@ function listed(values: readonly number[]): string {
 const HEAD_STYLE: Style = { padding: 'same', epsilon: 1e-3, activation: 'relu6' };
 
 /**
- * The network, from its normalised image `input` float32 [3, H, W] on.  * @throws ArchitectureError where the network does not fit into so small an image, or has no such width
+ * The network, from its normalised image `input` float32 [3, H, W] on.
+ * @throws ArchitectureError where the network does not fit into so small an image, or has no such width
  */
 export function graphOf({ backbone, width, size, outputStride, head, classes }: Architecture): Graph {
   const spec = {

@@ -24,19 +24,22 @@ const within = ([minimum, maximum]: readonly [number, number]) => ({ minimum, ma
 const side = { type: 'integer', ...within(LIMITS.resolution) };
 const three = { type: 'array', items: { type: 'number' }, minItems: 3, maxItems: 3 };
 
-/** An object of exactly these properties. */
-const exactly = (properties: Record<string, unknown>) => ({
+/** An object of exactly these properties, `optional` ones being there or not. */
+const exactly = (properties: Record<string, unknown>, optional: Record<string, unknown> = {}) => ({
   type: 'object',
-  properties,
+  properties: { ...properties, ...optional },
   required: Object.keys(properties),
   additionalProperties: false,
 });
 
-const style = exactly({
-  padding: { enum: ['same', 'symmetric'] },
-  epsilon: { type: 'number', exclusiveMinimum: 0, maximum: 1 },
-  activation: { enum: ['relu', 'relu6', 'sigmoid', 'hardSigmoid', 'hardSwish'] },
-});
+const style = exactly(
+  {
+    padding: { enum: ['same', 'symmetric'] },
+    epsilon: { type: 'number', exclusiveMinimum: 0, maximum: 1 },
+    activation: { enum: ['relu', 'relu6', 'sigmoid', 'hardSigmoid', 'hardSwish'] },
+  },
+  { widthRule: { const: 'torchvision' } },
+);
 
 const checkRecord = new Ajv2020({ strict: true, strictTypes: false }).compile<
   ImportedRecord & { readonly format: number }

@@ -87,6 +87,11 @@ export class ModuleNames {
     this.module(`${to}.bn`, norm);
   }
 
+  /** The graph's values by the library's modules that give them: convolutions, normalisations, fully connected layers. */
+  get values(): Map<string, string> {
+    return new Map([...this.#modules].map(([to, from]) => [from, to]));
+  }
+
   /** One recipe a parameter; what has no other name keeps its own. */
   recipes(graph: Graph): Recipe[] {
     return parametersOf(graph).map(({ name, shape }) => {

@@ -1,138 +1,193 @@
+import type { Style } from '../../backbones/blocks.ts';
 import type { Graph } from '../../graph/graph.ts';
 import type { MapTarget, NameMap } from './name_map.ts';
 import { BATCH_COUNTERS, blocksOf, IMAGENET_NORMALIZATION, ModuleNames, styleOf } from './name_map.ts';
 
-/** What a family's modules are called, and which of them can be tapped. */
-interface Family {
-  readonly names: ModuleNames;
-  readonly taps: Map<string, string>;
+/**
+ * What a family's modules are called: those with parameters, which can be tapped as well, and the rest that can be tapped.
+ * Dropout passes its input on, so that it stands for the value before it.
+ */
+class Family {
+  readonly names = new ModuleNames();
+  readonly #graph: Graph;
+  readonly #others = new Map<string, string>();
+
+  constructor(graph: Graph) {
+    this.#graph = graph;
+  }
+
+  /** Modules that give what the value, layer or block `to` gives. */
+  tap(to: string, ...from: readonly string[]): void {
+    for (const module of from) this.#others.set(module, to);
+  }
+
+  /** A convolution, its normalisation and, where the layer has one, its activation. */
+  layer(to: string, conv: string, norm: string, act: string): void {
+    this.names.block(to, conv, norm);
+    if (this.#graph.values.has(`${to}.act`)) this.tap(`${to}.act`, act);
+  }
+
+  /** The same as a module of its own, torchvision's Conv2dNormActivation. */
+  sequence(to: string, from: string): void {
+    this.layer(to, `${from}.0`, `${from}.1`, `${from}.2`);
+    this.tap(to, from);
+  }
+
+  /** Mean, dropout and one fully connected layer. */
+  classifier(): void {
+    this.names.module('classifier', 'classifier.1');
+    this.tap('flatten', 'classifier.0');
+    this.tap('classifier', 'classifier');
+  }
+
+  get taps(): Map<string, string> {
+    return new Map([...this.names.values, ...this.#others]);
+  }
 }
 
 /** MobileNetV2: `features` counts stem, blocks and final convolution; a block's `conv` its layers. */
 function mobilenetV2(graph: Graph): Family {
-  const names = new ModuleNames();
-  const taps = new Map([['features.0', 'backbone.stem']]);
-  names.block('backbone.stem', 'features.0.0', 'features.0.1');
+  const family = new Family(graph);
+  family.sequence('backbone.stem', 'features.0');
   const blocks = blocksOf(graph);
   blocks.forEach(({ name, layers }, index) => {
     const from = `features.${index + 1}`;
-    taps.set(from, name);
+    family.tap(name, from);
     // All but the last layer are modules of their own; the projection lies flat behind them.
     const last = layers.length - 1;
     layers.slice(0, last).forEach((layer, at) => {
-      names.block(`${name}.${layer}`, `${from}.conv.${at}.0`, `${from}.conv.${at}.1`);
+      family.sequence(`${name}.${layer}`, `${from}.conv.${at}`);
     });
-    names.block(`${name}.project`, `${from}.conv.${last}`, `${from}.conv.${last + 1}`);
+    family.names.block(`${name}.project`, `${from}.conv.${last}`, `${from}.conv.${last + 1}`);
+    family.tap(`${name}.project`, `${from}.conv`);
   });
-  const final = `features.${blocks.length + 1}`;
-  names.block('backbone.final', `${final}.0`, `${final}.1`);
-  taps.set(final, 'backbone.final');
-  names.module('classifier', 'classifier.1');
-  return { names, taps };
+  family.sequence('backbone.final', `features.${blocks.length + 1}`);
+  family.tap('backbone.final', 'features');
+  family.classifier();
+  return family;
 }
 
 /** MobileNetV3: like V2's `features`, with every layer of a block, squeeze-and-excitation too, counted in `block`. */
 function mobilenetV3(graph: Graph): Family {
-  const names = new ModuleNames();
-  const taps = new Map([['features.0', 'backbone.stem']]);
-  names.block('backbone.stem', 'features.0.0', 'features.0.1');
+  const family = new Family(graph);
+  family.sequence('backbone.stem', 'features.0');
   const blocks = blocksOf(graph);
   blocks.forEach(({ name, layers }, index) => {
     const from = `features.${index + 1}`;
-    taps.set(from, name);
+    family.tap(name, from);
+    family.tap(`${name}.project`, `${from}.block`);
     layers.forEach((layer, at) => {
-      if (layer === 'se') {
-        names.module(`${name}.se.reduce`, `${from}.block.${at}.fc1`);
-        names.module(`${name}.se.expand`, `${from}.block.${at}.fc2`);
-      } else names.block(`${name}.${layer}`, `${from}.block.${at}.0`, `${from}.block.${at}.1`);
+      const module = `${from}.block.${at}`;
+      if (layer !== 'se') {
+        family.sequence(`${name}.${layer}`, module);
+        return;
+      }
+      family.names.module(`${name}.se.reduce`, `${module}.fc1`);
+      family.names.module(`${name}.se.expand`, `${module}.fc2`);
+      family.tap(`${name}.se.scale`, module);
+      family.tap(`${name}.se.pool`, `${module}.avgpool`);
+      family.tap(`${name}.se.act`, `${module}.activation`);
+      family.tap(`${name}.se.gate`, `${module}.scale_activation`);
     });
   });
-  const final = `features.${blocks.length + 1}`;
-  names.block('backbone.final', `${final}.0`, `${final}.1`);
-  taps.set(final, 'backbone.final');
-  names.module('classifier.hidden', 'classifier.0');
-  names.module('classifier.output', 'classifier.3');
-  return { names, taps };
+  family.sequence('backbone.final', `features.${blocks.length + 1}`);
+  family.tap('backbone.final', 'features');
+  family.tap('classifier.pool', 'avgpool');
+  family.names.module('classifier.hidden', 'classifier.0');
+  family.tap('classifier.act', 'classifier.1', 'classifier.2');
+  family.names.module('classifier.output', 'classifier.3');
+  family.tap('classifier.output', 'classifier');
+  return family;
 }
 
-/** Places of a shuffle unit's layers in its two branches. */
+/** Places of a shuffle unit's layers in its two branches: convolution, normalisation, activation. */
 const SHUFFLE_UNIT = {
-  left_depthwise: ['branch1.0', 'branch1.1'],
-  left_pointwise: ['branch1.2', 'branch1.3'],
-  reduce: ['branch2.0', 'branch2.1'],
-  depthwise: ['branch2.3', 'branch2.4'],
-  pointwise: ['branch2.5', 'branch2.6'],
+  left_depthwise: ['branch1.0', 'branch1.1', ''],
+  left_pointwise: ['branch1.2', 'branch1.3', 'branch1.4'],
+  reduce: ['branch2.0', 'branch2.1', 'branch2.2'],
+  depthwise: ['branch2.3', 'branch2.4', ''],
+  pointwise: ['branch2.5', 'branch2.6', 'branch2.7'],
 } as const;
 
 function shufflenetV2(graph: Graph): Family {
-  const names = new ModuleNames();
-  const taps = new Map([
-    ['conv1', 'backbone.stem'],
-    ['maxpool', 'backbone.pool'],
-    ['conv5', 'backbone.final'],
-  ]);
-  names.block('backbone.stem', 'conv1.0', 'conv1.1');
-  for (const { name } of blocksOf(graph)) {
+  const family = new Family(graph);
+  family.sequence('backbone.stem', 'conv1');
+  family.tap('backbone.pool', 'maxpool');
+  for (const { name, layers } of blocksOf(graph)) {
     const from = name.slice('backbone.'.length);
-    for (const [layer, [conv, norm]] of Object.entries(SHUFFLE_UNIT))
-      names.block(`${name}.${layer}`, `${from}.${conv}`, `${from}.${norm}`);
+    for (const layer of layers) {
+      const [conv, norm, act] = SHUFFLE_UNIT[layer as keyof typeof SHUFFLE_UNIT];
+      family.layer(`${name}.${layer}`, `${from}.${conv}`, `${from}.${norm}`, `${from}.${act}`);
+    }
+    // The left branch of the others is empty, and never asked.
+    if (layers.includes('left_pointwise')) family.tap(`${name}.left_pointwise`, `${from}.branch1`);
+    family.tap(`${name}.pointwise`, `${from}.branch2`);
+    family.tap(name, from);
     const [stage = ''] = from.split('.');
-    taps.set(stage, `backbone.${stage}`).set(from, name);
+    family.tap(`backbone.${stage}`, stage);
   }
-  names.block('backbone.final', 'conv5.0', 'conv5.1');
-  names.module('classifier', 'fc');
-  return { names, taps };
+  family.sequence('backbone.final', 'conv5');
+  family.names.module('classifier', 'fc');
+  return family;
 }
 
 /** MnasNet-B1: `layers` counts the layers of stem and first block one by one, then stacks of blocks, then the final layers. */
 function mnasnet(graph: Graph): Family {
-  const names = new ModuleNames();
-  const taps = new Map([
-    ['layers.2', 'backbone.stem'],
-    ['layers.7', 'backbone.stage1'],
-    ['layers.16', 'backbone.final'],
-  ]);
-  names.block('backbone.stem', 'layers.0', 'layers.1');
-  names.block('backbone.stage1.0.depthwise', 'layers.3', 'layers.4');
-  names.block('backbone.stage1.0.project', 'layers.6', 'layers.7');
+  const family = new Family(graph);
+  family.layer('backbone.stem', 'layers.0', 'layers.1', 'layers.2');
+  family.layer('backbone.stage1.0.depthwise', 'layers.3', 'layers.4', 'layers.5');
+  family.names.block('backbone.stage1.0.project', 'layers.6', 'layers.7');
   for (const { name } of blocksOf(graph)) {
     const [, stage, block] = /stage(\d+)\.(\d+)/.exec(name) ?? [];
     if (stage === '1') continue;
     const stack = `layers.${Number(stage) + 6}`;
-    const from = `${stack}.${block}`;
-    taps.set(stack, `backbone.stage${stage}`).set(from, name);
-    names.block(`${name}.expand`, `${from}.layers.0`, `${from}.layers.1`);
-    names.block(`${name}.depthwise`, `${from}.layers.3`, `${from}.layers.4`);
-    names.block(`${name}.project`, `${from}.layers.6`, `${from}.layers.7`);
+    const layers = `${stack}.${block}.layers`;
+    family.tap(`backbone.stage${stage}`, stack);
+    family.tap(name, `${stack}.${block}`);
+    family.tap(`${name}.project`, layers);
+    family.layer(`${name}.expand`, `${layers}.0`, `${layers}.1`, `${layers}.2`);
+    family.layer(`${name}.depthwise`, `${layers}.3`, `${layers}.4`, `${layers}.5`);
+    family.names.block(`${name}.project`, `${layers}.6`, `${layers}.7`);
   }
-  names.block('backbone.final', 'layers.14', 'layers.15');
-  names.module('classifier', 'classifier.1');
-  return { names, taps };
+  family.layer('backbone.final', 'layers.14', 'layers.15', 'layers.16');
+  family.tap('backbone.final', 'layers');
+  family.classifier();
+  return family;
 }
 
 /** SqueezeNet: `features` counts stem, its ReLU, pools and fire modules. */
 function squeezenet(graph: Graph): Family {
-  const names = new ModuleNames();
-  const taps = new Map([['features.1', 'backbone.stem']]);
-  names.module('backbone.stem.conv', 'features.0');
+  const family = new Family(graph);
+  family.names.module('backbone.stem.conv', 'features.0');
+  family.tap('backbone.stem', 'features.1');
   let at = 1;
+  let last = 'backbone.stem';
   const seen = new Set<string>();
   for (const { op, name } of graph.nodes) {
     const [fire] = /^backbone\.fire\d+/.exec(name) ?? [];
-    if (op === 'maxPool') taps.set(`features.${++at}`, name);
-    else if (fire && !seen.has(fire)) {
+    if (op === 'maxPool') {
+      family.tap(name, `features.${++at}`);
+      last = name;
+    } else if (fire && !seen.has(fire)) {
       seen.add(fire);
-      taps.set(`features.${++at}`, fire);
+      family.tap(fire, `features.${++at}`);
+      last = fire;
       for (const [layer, module] of [
         ['squeeze', 'squeeze'],
         ['expand1', 'expand1x1'],
         ['expand3', 'expand3x3'],
-      ] as const)
-        names.module(`${fire}.${layer}.conv`, `features.${at}.${module}`);
+      ] as const) {
+        family.names.module(`${fire}.${layer}.conv`, `features.${at}.${module}`);
+        family.tap(`${fire}.${layer}.act`, `features.${at}.${module}_activation`);
+      }
     }
   }
-  names.module('classifier.conv', 'classifier.1');
-  return { names, taps };
+  family.tap(last, 'features', 'classifier.0');
+  family.names.module('classifier.conv', 'classifier.1');
+  family.tap('classifier.act', 'classifier.2');
+  // torchvision flattens behind its classifier, whose module has [classes, 1, 1].
+  family.tap('classifier.pool', 'classifier.3', 'classifier');
+  return family;
 }
 
 const FAMILIES: ReadonlyMap<string, (graph: Graph) => Family> = new Map([
@@ -146,7 +201,7 @@ const FAMILIES: ReadonlyMap<string, (graph: Graph) => Family> = new Map([
 ]);
 
 const familyOf = ({ backbone, graph }: MapTarget): Family =>
-  FAMILIES.get(backbone)?.(graph) ?? { names: new ModuleNames(), taps: new Map() };
+  FAMILIES.get(backbone)?.(graph) ?? new Family(graph);
 
 /** torchvision's classification networks. Its mnasnet is the B1 of the paper. */
 export const torchvision: NameMap = {
@@ -156,7 +211,9 @@ export const torchvision: NameMap = {
     'pytorch/vision torchvision/models/{mobilenetv2,mobilenetv3,shufflenetv2,mnasnet,squeezenet}.py, version 0.14',
   covers: new Map([...FAMILIES.keys()].map((backbone) => [backbone, ['classifier']])),
   styles: (backbone) => {
-    const style = styleOf(backbone, 'symmetric', backbone.startsWith('mobilenet_v3') ? 1e-3 : 1e-5);
+    const style: Style = backbone.startsWith('mobilenet_v3')
+      ? { ...styleOf(backbone, 'symmetric', 1e-3), widthRule: 'torchvision' }
+      : styleOf(backbone, 'symmetric', 1e-5);
     return { backbone: style, head: style };
   },
   normalization: () => IMAGENET_NORMALIZATION,

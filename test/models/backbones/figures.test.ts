@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { buildClassifier } from '../../../models/backbones/classifier.ts';
 import { backboneNamed } from '../../../models/backbones/registry.ts';
 import { cost } from '../../../models/graph/cost.ts';
-import { elementCount } from '../../../models/graph/graph.ts';
+import { elementCount, valueNamed } from '../../../models/graph/graph.ts';
 import { parametersOf } from '../../../models/graph/parameters.ts';
 
 const classifierCost = (name: string, width: number, resolution = 224) =>
@@ -121,6 +121,57 @@ describe('million MAdds of ShuffleNetV1 1x as printed by Table 1 of the paper, t
   }
 });
 
+describe('million MAdds of ShuffleNetV1 0.5x and 0.25x, which Table 2 of the paper prints as 38 and 13 for any groups', () => {
+  // The paper prints 140 for 1x in the same table, where Table 1 has 133 to 143: these are rounded over the groups.
+  for (const [groups, half, quarter] of [
+    [1, 38.5, 11.0],
+    [2, 38.9, 12.0],
+    [3, 37.6, 11.0],
+    [4, 37.9, 13.0],
+    [8, 40.5, 12.4],
+  ] as const) {
+    test(`${groups} groups: ${half} and ${quarter}`, () => {
+      const counted = [0.5, 0.25].map((width) => classifierCost(`shufflenet_v1_g${groups}`, width).madds);
+      assert.deepEqual(
+        counted.map((madds) => Math.round(madds / 1e5) / 10),
+        [half, quarter],
+      );
+    });
+  }
+
+  test('with 2 and 4 groups, early stages have a few channels more, so that bottlenecks divide', () => {
+    for (const [groups, width, channels] of [
+      [2, 0.25, [56, 104, 200]],
+      [2, 0.5, [104, 200, 400]],
+      [2, 1.5, [304, 600, 1200]],
+      [4, 0.25, [80, 144, 272]],
+      [4, 0.5, [144, 272, 544]],
+      [4, 1.5, [416, 816, 1632]],
+    ] as const) {
+      const graph = buildClassifier(backboneNamed(`shufflenet_v1_g${groups}`), { width });
+      const found = [2, 3, 4].map((stage) => valueNamed(graph, `backbone.stage${stage}.0.act`).shape[0]);
+      assert.deepEqual(found, channels, `${groups} groups at ${width}`);
+    }
+  });
+});
+
+describe("parameters of torchvision 0.14's MobileNetV3 at other widths, which its own rule scales", () => {
+  for (const [name, width, parameters] of [
+    ['mobilenet_v3_large', 0.5, 1_734_576],
+    ['mobilenet_v3_large', 0.75, 3_377_576],
+    ['mobilenet_v3_large', 1.25, 8_164_744],
+    ['mobilenet_v3_small', 0.5, 917_264],
+    ['mobilenet_v3_small', 0.75, 1_653_920],
+    ['mobilenet_v3_small', 1.25, 3_644_912],
+  ] as const) {
+    test(`${name} ${width}: ${parameters}`, () => {
+      const backbone = backboneNamed(name);
+      const style = { ...backbone.style, widthRule: 'torchvision' } as const;
+      assert.equal(cost(buildClassifier(backbone, { width, style })).parameters, parameters);
+    });
+  }
+});
+
 describe("MobileNetV2's parameters as slim prints them: without batch normalisation's", () => {
   for (const [width, millions] of [
     [1.4, '6.06'],
@@ -141,7 +192,11 @@ describe("MobileNetV2's parameters as slim prints them: without batch normalisat
 
 test('widths without a channel table are refused, with those that there are', () => {
   for (const [name, width, message] of [
-    ['shufflenet_v1_g2', 0.5, /ShuffleNetV1 \(g=2\) has no channel table for width 0\.5: .* 1, 2$/],
+    [
+      'shufflenet_v1_g2',
+      0.75,
+      /ShuffleNetV1 \(g=2\) has no channel table for width 0\.75: .* 0\.25, 0\.5, 1,/,
+    ],
     ['shufflenet_v1_g3', 0.9, /published widths are 0\.25, 0\.5, 1, 1\.5, 2$/],
     ['squeezenet_1_1', 0.5, /SqueezeNet has no channel table for width 0\.5: the published widths are 1$/],
   ] as const) {

@@ -76,7 +76,7 @@ export const catalog: readonly ModelRecord[] = [
     title: 'SSDLite on ShuffleNetV2 1.0x, COCO',
     backbone: 'shufflenet_v2',
     backboneStyle: SHUFFLENET_STYLE,
-    accuracy: accuracyOf(0.1),
+    accuracy: accuracyOf(0.1075),
     source: weightsFile(
       'ssdlite_shufflenet_v2_coco.safetensors',
       6_518_814,
@@ -91,7 +91,7 @@ export const catalog: readonly ModelRecord[] = [
     title: 'SSDLite on MnasNet-A1 1.0, COCO',
     backbone: 'mnasnet_a1',
     backboneStyle: MNASNET_STYLE,
-    accuracy: accuracyOf(0.2),
+    accuracy: accuracyOf(0.2452),
     source: weightsFile(
       'ssdlite_mnasnet_a1_coco.safetensors',
       9_967_554,

@@ -8,6 +8,7 @@ import { parametersOf } from '../../../models/graph/parameters.ts';
 import type { Tensor } from '../../../models/graph/tensor.ts';
 import { mapNamed } from '../../../models/weights/maps/maps.ts';
 import { writeSafetensors } from '../../../models/weights/safetensors.ts';
+import { trialRun } from '../../../server/inference/trial.ts';
 import { readImported } from '../../../server/zoo/imported.ts';
 import { importModel } from '../../../server/zoo/importer.ts';
 import { networkOf } from '../../../server/zoo/network.ts';
@@ -64,7 +65,9 @@ describe('a MobileNetV3 that is half as wide by the rule of torchvision', () => 
       const checkpoint = new Map(
         map.recipes({ backbone, head: 'classifier', graph }).map(({ to, from }): [string, Tensor] => {
           const shape = needed.get(to) ?? [];
-          const data = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(0.5);
+          // Kernels that keep a signal about as large as it is; scales and variances of a half.
+          const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+          data.fill(shape.length > 1 ? 0.5 / shape.slice(1).reduce((a, b) => a * b, 1) : 0.5);
           return [from[0] ?? '', { shape, data }];
         }),
       );
@@ -78,6 +81,7 @@ describe('a MobileNetV3 that is half as wide by the rule of torchvision', () => 
         const { record } = await importModel(
           { file, name: 'half', backbone, width: 0.5, size: spec.input },
           new ModelStore(home),
+          { trial: (onnx, size) => trialRun(onnx, size, 1) },
         );
         assert.deepEqual(readImported(home), { records: [record], faults: [] });
         assert.deepEqual(record.backboneStyle, spec.backboneStyle);

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 /** A temporary file or a lock this old was left by a process that died. */
 export const ABANDONED_AFTER_MS = 10 * 60 * 1000;
@@ -10,6 +10,31 @@ export const importedFolder = (home: string): string => join(home, 'imported');
 
 /** SHA-256 in hexadecimal digits. */
 export const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/**
+ * Makes a folder, and those that it lies in. Node's own recursive mkdir never ends where the system says that a folder that is
+ * there is not, as /proc does.
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    if (code !== 'ENOENT') throw error;
+    const parent = dirname(path);
+    if (!(await isThere(parent))) await makeFolder(parent);
+    await mkdir(path).catch((again: NodeJS.ErrnoException) => {
+      if (again.code !== 'EEXIST') throw again;
+    });
+  }
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 /** Writes to a temporary name in the same folder, reads it back, and renames: a reader sees the old file or the whole new one. */
 export async function writeAtomically(path: string, bytes: Uint8Array): Promise<void> {

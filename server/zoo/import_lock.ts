@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { link, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ImportError } from './checkpoint_file.ts';
-import { ABANDONED_AFTER_MS, importedFolder } from './files.ts';
+import { ABANDONED_AFTER_MS, importedFolder, makeFolder } from './files.ts';
 
 /**
  * Does `work` while nobody else imports or removes a model of that name, in this process or another.
@@ -13,7 +13,7 @@ export async function withLock<Result>(
   name: string,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  await mkdir(importedFolder(home), { recursive: true });
+  await makeFolder(importedFolder(home));
   const path = join(importedFolder(home), `${name}.lock`);
   const owner = `${process.pid}-${randomBytes(8).toString('hex')}\n`;
   if (!(await taken(path, owner)) && !((await cleared(path)) && (await taken(path, owner)))) {

@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { backbones } from '../../models/backbones/registry.ts';
 import { LIMITS } from './architecture.ts';
 import { catalog } from './catalog.ts';
-import { importedFolder, sweep, writeAtomically } from './files.ts';
+import { importedFolder, makeFolder, sweep, writeAtomically } from './files.ts';
 import { withLock } from './import_lock.ts';
 import { networkOf } from './network.ts';
 import type { ImportedSource, ModelRecord } from './record.ts';
@@ -139,7 +139,7 @@ export async function discardWeights(home: string, file: string): Promise<void> 
 
 /** Puts the weights of an imported model into the store; until its record follows, nothing knows of them. */
 export async function writeWeights(home: string, file: string, bytes: Uint8Array): Promise<void> {
-  await mkdir(importedFolder(home), { recursive: true });
+  await makeFolder(importedFolder(home));
   await sweep(importedFolder(home));
   await writeAtomically(join(importedFolder(home), file), bytes);
 }

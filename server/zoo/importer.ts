@@ -1,8 +1,10 @@
 import { basename } from 'node:path';
+import { backboneNamed } from '../../models/backbones/registry.ts';
 import type { Cost } from '../../models/graph/cost.ts';
 import { GraphError } from '../../models/graph/graph.ts';
 import type { InputSize } from '../../models/graph/image_input.ts';
 import type { Weights } from '../../models/graph/tensor.ts';
+import { WeightsError } from '../../models/weights/errors.ts';
 import { unwrapped } from '../../models/weights/maps/maps.ts';
 import { applyMap } from '../../models/weights/maps/name_map.ts';
 import { writeSafetensors } from '../../models/weights/safetensors.ts';
@@ -122,6 +124,33 @@ async function importAlone(
   }
 }
 
+/**
+ * What `read` returns. Where the tensors do not fit but would at another published width, the error says that before it
+ * names them all.
+ */
+function orWidthThatFits<Result>(
+  read: () => Result,
+  { backbone, width }: NetworkSpec,
+  at: (width: number) => unknown,
+): Result {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof WeightsError)) throw error;
+    const fits = backboneNamed(backbone).widths.find((other) => {
+      if (other === width) return false;
+      try {
+        at(other);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+    if (fits === undefined) throw error;
+    throw new WeightsError(`this is a ${backbone} of --width ${fits}, not of ${width}: ${error.message}`);
+  }
+}
+
 /** Record and weights of the network that the tensors are for. */
 async function networkFrom(
   request: ImportRequest,
@@ -134,7 +163,11 @@ async function networkFrom(
   const { map, target } = candidate;
   const spec = specOf(request, facts, map, target.head as HeadName, tensors);
   const { graph } = networkOf({ ...spec, name });
-  const { weights, leftOut } = applyMap(map, { ...target, graph }, tensors, file);
+  const read = (width: number) => {
+    const { graph: other } = width === spec.width ? { graph } : networkOf({ ...spec, name, width });
+    return applyMap(map, { ...target, graph: other }, tensors, file);
+  };
+  const { weights, leftOut } = orWidthThatFits(() => read(spec.width), spec, read);
   const bytes = writeSafetensors(weights);
   const sha256 = sha256Of(bytes);
   const labels = await labelsOf(request, facts, spec);

@@ -1,9 +1,9 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { lower } from '../../models/graph/lowering.ts';
 import { toOnnx } from '../../models/graph/onnx/writer.ts';
 import { checkFit } from '../../models/weights/fit.ts';
-import { sha256Of, sweep, writeAtomically } from './files.ts';
+import { makeFolder, sha256Of, sweep, writeAtomically } from './files.ts';
 import { networkOf } from './network.ts';
 import type { ModelRecord } from './record.ts';
 import { loadWeights } from './weights.ts';
@@ -46,7 +46,7 @@ export class ModelStore {
     const onnx = await compile(record, this.home);
     const sha256 = sha256Of(onnx);
     const folder = compiledFolder(this.home);
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await sweep(folder);
     // The model goes first: a digest without its model is a miss, a model with an old digest is rebuilt.
     await writeAtomically(path, onnx);

@@ -92,6 +92,19 @@ async function assertRefused(request: Partial<ImportRequest>, ...wanted: RegExp[
 }
 
 describe('a checkpoint that does not fit', () => {
+  test('but would at another width is told which', async () => {
+    const narrow = {
+      file: 'test/fixtures/mobilenet_v2_0.35.weights.pth',
+      backbone: 'mobilenet_v2',
+      map: 'torchvision',
+    };
+    const hint = /^this is a mobilenet_v2 of --width 0\.35, not of 1: .*'features\.0\.0\.weight' is \[16,/;
+    await assertRefused(narrow, hint);
+    await assertRefused({ ...narrow, width: 0.5 }, /--width 0\.35, not of 0\.5: /);
+    const wrong = await altered((tensors) => new Map([...tensors].slice(1)));
+    await assertRefused({ file: wrong }, /^altered/);
+  });
+
   test('names every tensor that is missing, surplus or of another shape, as the file calls them', async () => {
     const file = await altered((tensors) => {
       tensors.delete('features.3.squeeze.bias');

@@ -104,6 +104,10 @@ describe('the store', () => {
     assert.equal((await files()).length, 2);
   });
 
+  test('a folder that the system will not have is an error that names it', { timeout: 20_000 }, async () => {
+    await assert.rejects(new ModelStore('/proc/models').compiled(record), /\/proc\/models/);
+  });
+
   test('a folder that cannot be made is an error that names it', async () => {
     const file = join(store.home, 'file');
     await writeFile(file, '');

@@ -4,6 +4,7 @@ import type { InputSize } from '../../models/graph/image_input.ts';
 import { MINUS_ONE_TO_ONE } from '../../models/graph/image_input.ts';
 import { nameMaps } from '../../models/weights/maps/maps.ts';
 import { BATCH_COUNTERS, IMAGENET_NORMALIZATION } from '../../models/weights/maps/name_map.ts';
+import { quote } from '../../models/weights/quote.ts';
 import { trialRun } from '../inference/trial.ts';
 import { readSettings } from '../settings.ts';
 import type { HeadName } from '../zoo/architecture.ts';
@@ -186,7 +187,7 @@ function summary(leftOut: readonly string[]): string {
   if (leftOut.length === 0) return '';
   const counters = leftOut.filter((name) => BATCH_COUNTERS.test(name));
   const others = leftOut.filter((name) => !BATCH_COUNTERS.test(name));
-  const parts = others.slice(0, MOST_NAMED);
+  const parts = others.slice(0, MOST_NAMED).map(quote);
   if (others.length > MOST_NAMED) parts.push(`${others.length - MOST_NAMED} more`);
   if (counters.length > 0) parts.push(`${counters.length} num_batches_tracked`);
   return `: ${parts.join(', ')}`;

@@ -6,6 +6,7 @@ import type { Weights } from '../../models/graph/tensor.ts';
 import type { Candidate } from '../../models/weights/maps/maps.ts';
 import { mapNamed, nameMaps, recognise } from '../../models/weights/maps/maps.ts';
 import type { NameMap } from '../../models/weights/maps/name_map.ts';
+import { quote } from '../../models/weights/quote.ts';
 import type { HeadName } from './architecture.ts';
 import { HEADS } from './architecture.ts';
 import { ImportError } from './checkpoint_file.ts';
@@ -30,18 +31,23 @@ export function candidateFor(facts: NetworkFacts, tensors: Weights, file: string
   }
   const found = recognise(candidates, tensors);
   if (found) return found;
-  const some = [...tensors.keys()].slice(0, 5).join(', ');
+  const some = [...tensors.keys()].slice(0, 5).map(quote).join(', ');
   const other = recognise(
     candidatesOf(nameMaps, { backbone, ...(facts.width !== undefined && { width: facts.width }) }),
     tensors,
   );
+  if (other && facts.map === undefined) {
+    throw new ImportError(
+      `${file}: its tensors are those of ${backbone} with the head ${other.target.head}, as ${other.map.name} names them; they cannot fill ${facts.head}`,
+    );
+  }
   const advice = other ? `; they are named as ${other.map.name} does` : '';
   const why =
     facts.described === undefined
       ? ''
       : ` (${facts.described} describes such a network; --map says otherwise)`;
   throw new ImportError(
-    `${file}: none of its tensors (${some}, ...) is one of ${backbone} as ${maps.map((map) => map.name).join(', ')} name them${why}${advice}`,
+    `${file}: none of its tensors (${some}, ...) is one of ${backbone} by the names of ${maps.map((map) => map.name).join(', ')}${why}${advice}`,
   );
 }
 

@@ -9,6 +9,7 @@ import { unwrapped } from '../../models/weights/maps/maps.ts';
 import { applyMap } from '../../models/weights/maps/name_map.ts';
 import { writeSafetensors } from '../../models/weights/safetensors.ts';
 import type { HeadName } from './architecture.ts';
+import { backboneNames } from './architecture.ts';
 import type { HeadRequest } from './candidates.ts';
 import { assumption, candidateFor, specOf } from './candidates.ts';
 import { catalog } from './catalog.ts';
@@ -100,7 +101,9 @@ async function importAlone(
   };
   const file = basename(request.file);
   if (facts.backbone === undefined)
-    throw new ImportError(`${file} does not say what it is for: --backbone names the network`);
+    throw new ImportError(
+      `${file} does not say what it is for: --backbone names the network, one of ${backboneNames().join(', ')}`,
+    );
   const { tensors, wrapped } = unwrapped(await readCheckpointFile(request.file));
   try {
     const { record, bytes, assumed } = await networkFrom(request, facts, tensors);

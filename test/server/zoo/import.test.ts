@@ -152,11 +152,15 @@ describe('a checkpoint that does not fit', () => {
         width: 0.35,
         map: 'timm',
       },
-      /none of its tensors .* is one of mobilenet_v2 as timm name them; they are named as torchvision does/,
+      /none of its tensors .* is one of mobilenet_v2 by the names of timm; they are named as torchvision does/,
     );
     await assertRefused(
       { backbone: 'shufflenet_v2' },
-      /none of its tensors \(features\..* is one of shufflenet_v2/,
+      /none of its tensors \('features\..* is one of shufflenet_v2/,
+    );
+    await assertRefused(
+      { head: 'ssdlite', file: 'test/fixtures/mobilenet_v2_0.35.weights.pth', backbone: 'mobilenet_v2' },
+      /its tensors are those of mobilenet_v2 with the head classifier, as torchvision names them; they cannot fill ssdlite/,
     );
     await assertRefused({ backbone: 'resnet' }, /no backbone 'resnet'; known are .*squeezenet_1_1/);
   });
@@ -522,7 +526,7 @@ describe('what lies beside a checkpoint', () => {
     const request = { file, name: 'mine', backbone: 'mobilenet_v2', size: { height: 64, width: 64 } };
     await assert.rejects(
       importModel(request, store),
-      /as transformers name them \(.*config\.json describes such a network; --map says otherwise\); they are named as torchvision does/,
+      /by the names of transformers \(.*config\.json describes such a network; --map says otherwise\); they are named as torchvision does/,
     );
     const { record } = await importModel({ ...request, map: 'torchvision', width: 0.35 }, store);
     assert.deepEqual([record.backboneStyle.padding, record.head], ['symmetric', 'classifier']);
@@ -601,7 +605,7 @@ describe('thinlens import', () => {
       stdout,
       /hf: deeplabv3 on mobilenet_v2 0\.35, output stride 8, input 129x129, 21 class columns/,
     );
-    assert.match(stdout, /272 taken, 60 left out: mobilenet_v2\.conv_1x1\..*, 55 num_batches_tracked/);
+    assert.match(stdout, /272 taken, 60 left out: 'mobilenet_v2\.conv_1x1\..*, 55 num_batches_tracked/);
     const listed = JSON.parse((await thinlens(['models', '--json'], environment)).stdout).models;
     const { state, task, source } = listed.find(({ name }: { name: string }) => name === 'hf');
     assert.deepEqual(

@@ -1,9 +1,10 @@
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import type { Backbone } from './backbone.ts';
-import { StrideTracker } from './backbone.ts';
 import type { Style } from './blocks.ts';
 import { convBlock, depthwiseBlock } from './blocks.ts';
+import type { ShuffleUnitPlace } from './shuffle_stages.ts';
+import { shuffleStages } from './shuffle_stages.ts';
 import { tableAtWidth } from './width.ts';
 
 /** Groups of the 1x1 convolutions, and the channels of stage 2 with them; each later stage doubles. Table 1 of the paper. */
@@ -13,11 +14,8 @@ export type ShuffleNetV1Groups = keyof typeof STAGE2_CHANNELS;
 /** Width multipliers that the paper's tables and megvii's have. */
 const WIDTHS = [0.25, 0.5, 1, 1.5, 2];
 const STEM_CHANNELS = 24;
-/** Units of stages 2, 3 and 4; the first of each goes by stride 2. */
-const UNITS = [4, 8, 4] as const;
-const FIRST_STAGE = 2;
-/** The last stage at stride 16. */
-const EXPANSION_STAGE = 3;
+/** Stages 2, 3 and 4. */
+const STAGES = 3;
 /** A unit's output channels to those between its two 1x1 convolutions. */
 const BOTTLENECK = 4;
 
@@ -39,7 +37,7 @@ function channelsByWidth(groups: ShuffleNetV1Groups): Map<number, Channels> {
   return new Map(
     WIDTHS.map((width): [number, Channels] => {
       const stem = STEM_CHANNELS * (width < 1 ? width : Math.floor(width));
-      const stages = UNITS.map((_, index) =>
+      const stages = Array.from({ length: STAGES }, (_, index) =>
         roundedUp(STAGE2_CHANNELS[groups] * width * 2 ** index, BOTTLENECK * groups),
       );
       return [width, { stem: roundedUp(stem, groups), stages }];
@@ -49,17 +47,6 @@ function channelsByWidth(groups: ShuffleNetV1Groups): Map<number, Channels> {
 
 const roundedUp = (channels: number, divisor: number) => Math.ceil(channels / divisor) * divisor;
 
-interface UnitOptions {
-  readonly channels: number;
-  readonly groups: number;
-  /** Of the first 1x1 convolution. */
-  readonly reduceGroups: number;
-  readonly stride: number;
-  readonly dilation: number;
-  /** First of its stage: joins a pooled shortcut instead of adding a plain one. */
-  readonly first: boolean;
-}
-
 /**
  * ShuffleNetV1's unit: grouped 1x1 convolution, shuffle, linear depthwise, linear grouped 1x1, and a shortcut before the
  * activation. Where dilation replaces the unit's stride, the shortcut's 3x3 mean has stride 1 and is not dilated.
@@ -67,13 +54,14 @@ interface UnitOptions {
  */
 function shuffleUnit(
   builder: GraphBuilder,
-  name: string,
   x: Value,
-  { channels, groups, reduceGroups, stride, dilation, first }: UnitOptions,
+  { name, stage, channels, stride, dilation, first }: ShuffleUnitPlace,
+  groups: number,
   style: Style,
 ): Value {
   return builder.block(name, () => {
-    const reduce = { channels: channels / BOTTLENECK, groups: reduceGroups };
+    const ungrouped = first && stage === 2;
+    const reduce = { channels: channels / BOTTLENECK, groups: ungrouped ? 1 : groups };
     const reduced = convBlock(builder, `${name}.reduce`, x, reduce, style);
     const shuffled = groups > 1 ? builder.channelShuffle(`${name}.shuffle`, reduced, groups) : reduced;
     const depthwise = { stride, dilation, linear: true };
@@ -106,29 +94,11 @@ function shufflenetV1(groups: ShuffleNetV1Groups): Backbone {
     outputStrides: [8, 16, 32],
     carriesHeads: false,
     style: { padding: 'symmetric', epsilon: 1e-5, activation: 'relu' },
-    features(builder, image, { width, outputStride, style }) {
-      const { stem, stages } = tableAtWidth(title, table, width);
-      const byStride = new Map<number, Value>();
-      const strides = new StrideTracker(outputStride, 2);
-      let x = convBlock(builder, 'backbone.stem', image, { channels: stem, kernel: 3, stride: 2 }, style);
-      byStride.set(strides.stride, x);
-      const { stride } = strides.next(2);
-      x = builder.maxPool('backbone.pool', x, { kernel: 3, stride, padding: style.padding });
-      byStride.set(strides.stride, x);
-      let expansion = x;
-      UNITS.forEach((units, index) => {
-        const stage = FIRST_STAGE + index;
-        const channels = stages[index] ?? 0;
-        for (let unit = 0; unit < units; unit++) {
-          const first = unit === 0;
-          const reduceGroups = stage === FIRST_STAGE && first ? 1 : groups;
-          const options = { channels, groups, reduceGroups, first, ...strides.next(first ? 2 : 1) };
-          x = shuffleUnit(builder, `backbone.stage${stage}.${unit}`, x, options, style);
-          byStride.set(strides.stride, x);
-        }
-        if (stage === EXPANSION_STAGE) expansion = x;
-      });
-      return { expansion, bottleneck: x, final: x, byStride };
+    features(builder, image, { width, ...options }) {
+      const maps = shuffleStages(builder, image, tableAtWidth(title, table, width), options, (x, place) =>
+        shuffleUnit(builder, x, place, groups, options.style),
+      );
+      return { ...maps, final: maps.bottleneck };
     },
   };
 }

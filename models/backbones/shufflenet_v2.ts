@@ -1,9 +1,10 @@
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import type { Backbone } from './backbone.ts';
-import { StrideTracker } from './backbone.ts';
 import type { Style } from './blocks.ts';
 import { convBlock, depthwiseBlock } from './blocks.ts';
+import type { ShuffleUnitPlace } from './shuffle_stages.ts';
+import { shuffleStages } from './shuffle_stages.ts';
 import { tableAtWidth } from './width.ts';
 
 /** Table 5 of the paper, by width: channels of stages 2, 3 and 4, and of the final convolution. */
@@ -18,21 +19,6 @@ const CHANNELS: ReadonlyMap<
 ]);
 
 const STEM_CHANNELS = 24;
-/** Units of stages 2, 3 and 4; the first of each goes by stride 2. */
-const UNITS = [4, 8, 4] as const;
-const FIRST_STAGE = 2;
-/** The last stage at stride 16. */
-const EXPANSION_STAGE = 3;
-
-interface UnitOptions {
-  /** Channels of the output, half of them from each side. */
-  readonly channels: number;
-  readonly stride: number;
-  readonly dilation: number;
-  /** First of its stage: both sides read the whole input, and the left one has layers too. */
-  readonly first: boolean;
-}
-
 /**
  * ShuffleNetV2's unit: one half of the channels passes by (or, in the first unit of a stage, goes through a depthwise and a
  * 1x1 convolution), the other through 1x1, depthwise and 1x1; both are joined and shuffled. Depthwise layers are linear.
@@ -40,9 +26,8 @@ interface UnitOptions {
  */
 function shuffleUnit(
   builder: GraphBuilder,
-  name: string,
   x: Value,
-  { channels, stride, dilation, first }: UnitOptions,
+  { name, channels, stride, dilation, first }: ShuffleUnitPlace,
   style: Style,
 ): Value {
   return builder.block(name, () => {
@@ -62,8 +47,7 @@ function shuffleUnit(
 
 /**
  * ShuffleNetV2: channel split and shuffle instead of expansion. Ma et al. (arXiv 1807.11164), Table 5. Its widths are
- * four tables, not a rule, so no other can be built. `style` is of torchvision's checkpoints. As its units expand
- * nothing, `expansion` is the last map at stride 16, after the shuffle.
+ * four tables, not a rule, so no other can be built. `style` is of torchvision's checkpoints.
  */
 export const shufflenetV2: Backbone = {
   name: 'shufflenet_v2',
@@ -74,29 +58,14 @@ export const shufflenetV2: Backbone = {
   outputStrides: [8, 16, 32],
   carriesHeads: true,
   style: { padding: 'symmetric', epsilon: 1e-5, activation: 'relu' },
-  features(builder, image, { width, outputStride, style }) {
+  features(builder, image, { width, ...options }) {
     const [stage2, stage3, stage4, finalChannels] = tableAtWidth('ShuffleNetV2', CHANNELS, width);
-    const byStride = new Map<number, Value>();
-    const strides = new StrideTracker(outputStride, 2);
-    const stem = { channels: STEM_CHANNELS, kernel: 3, stride: 2 };
-    let x = convBlock(builder, 'backbone.stem', image, stem, style);
-    byStride.set(strides.stride, x);
-    const { stride } = strides.next(2);
-    x = builder.maxPool('backbone.pool', x, { kernel: 3, stride, padding: style.padding });
-    byStride.set(strides.stride, x);
-    let expansion = x;
-    [stage2, stage3, stage4].forEach((channels, index) => {
-      const stage = FIRST_STAGE + index;
-      for (let unit = 0; unit < (UNITS[index] ?? 0); unit++) {
-        const first = unit === 0;
-        const options = { channels, first, ...strides.next(first ? 2 : 1) };
-        x = shuffleUnit(builder, `backbone.stage${stage}.${unit}`, x, options, style);
-        byStride.set(strides.stride, x);
-      }
-      if (stage === EXPANSION_STAGE) expansion = x;
-    });
-    const final = convBlock(builder, 'backbone.final', x, { channels: finalChannels }, style);
-    byStride.set(strides.stride, final);
-    return { expansion, bottleneck: x, final, byStride };
+    const channels = { stem: STEM_CHANNELS, stages: [stage2, stage3, stage4] };
+    const { style, outputStride } = options;
+    const maps = shuffleStages(builder, image, channels, options, (x, place) =>
+      shuffleUnit(builder, x, place, style),
+    );
+    const final = convBlock(builder, 'backbone.final', maps.bottleneck, { channels: finalChannels }, style);
+    return { ...maps, final, byStride: new Map(maps.byStride).set(outputStride, final) };
   },
 };

@@ -1,0 +1,82 @@
+/**
+ * From logits to a class map and its encodings: CPU time of each step, on photos of 640x480 and of 12 megapixels.
+ *   node dist/bench/class_map.js [--logits FILE.safetensors] [--rounds N] [--json]
+ * Without --logits, logits are soft blobs of six classes over background. A file's tensor `logits` must be
+ * [1, 21, 33, 33], of a square photo of 513x513, and is stretched over the photos.
+ */
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { classMap } from '../heads/deeplabv3/class_map.ts';
+import { gridMapping } from '../heads/deeplabv3/grid_mapping.ts';
+import type { LogitMap } from '../heads/deeplabv3/logits.ts';
+import { blobLogits } from '../test/heads/deeplabv3/dense.ts';
+import { readFixture } from '../test/safetensors.ts';
+import { median } from './support/statistics.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    logits: { type: 'string' },
+    rounds: { type: 'string', default: '15' },
+    json: { type: 'boolean', default: false },
+  },
+});
+
+function readLogits(): LogitMap {
+  if (!options.logits) return withFewBlobs(blobLogits(4, 21, 33, 33));
+  const tensor = readFixture(options.logits).get('logits');
+  if (!(tensor?.data instanceof Float32Array)) throw new Error(`${options.logits} holds no tensor 'logits'`);
+  const [, classes = 0, height = 0, width = 0] = tensor.shape;
+  return { data: tensor.data, classes, height, width };
+}
+
+/** Six of the twenty objects, as a photo has rather than all; the others stay below everything. */
+function withFewBlobs(logits: LogitMap): LogitMap {
+  logits.data.fill(-5, 7 * logits.height * logits.width);
+  return logits;
+}
+
+/** Median CPU milliseconds of one call. */
+function measure(work: () => unknown): number {
+  for (let i = 0; i < 3; i++) work();
+  return median(
+    Array.from({ length: Number(options.rounds) }, () => {
+      const before = process.cpuUsage();
+      work();
+      const { user, system } = process.cpuUsage(before);
+      return (user + system) / 1000;
+    }),
+  );
+}
+
+const logits = readLogits();
+const photos = [
+  { width: 640, height: 480 },
+  { width: 4000, height: 3000 },
+];
+const input = { height: 513, width: 513 };
+const results = photos.map((photo) => {
+  const mapping = gridMapping({ photo, resized: input, input, grid: logits, alignCorners: true });
+  const map = classMap(logits, mapping, photo);
+  return {
+    photo: `${photo.width}x${photo.height}`,
+    classes: new Set(map).size,
+    milliseconds: {
+      'class map': measure(() => classMap(logits, mapping, photo)),
+    } as Record<string, number>,
+  };
+});
+
+const machine = { cpu: cpus()[0]?.model, cpus: cpus().length, node: process.version };
+const date = new Date().toISOString().slice(0, 10);
+if (options.json) {
+  console.log(JSON.stringify({ date, machine, logits: options.logits ?? 'blobs', results }, null, 2));
+} else {
+  console.log(
+    `${date}, ${machine.cpus} x ${machine.cpu}, Node ${machine.node}, logits: ${options.logits ?? 'blobs'}`,
+  );
+  for (const { photo, classes, milliseconds } of results) {
+    console.log(`${photo}, ${classes} classes, CPU ms:`);
+    for (const [step, ms] of Object.entries(milliseconds))
+      console.log(`  ${step.padEnd(40)} ${ms.toFixed(2)}`);
+  }
+}

@@ -37,7 +37,7 @@ function withFewBlobs(logits: LogitMap): LogitMap {
 
 /** Median CPU milliseconds of one call. */
 function measure(work: () => unknown): number {
-  for (let i = 0; i < 3; i++) work();
+  for (let i = 0; i < 10; i++) work();
   return median(
     Array.from({ length: Number(options.rounds) }, () => {
       const before = process.cpuUsage();

@@ -9,6 +9,10 @@ import { parseArgs } from 'node:util';
 import { classMap } from '../heads/deeplabv3/class_map.ts';
 import { gridMapping } from '../heads/deeplabv3/grid_mapping.ts';
 import type { LogitMap } from '../heads/deeplabv3/logits.ts';
+import { type Polygon, polygons } from '../heads/deeplabv3/polygons.ts';
+import { compressCounts, encodeRle } from '../heads/deeplabv3/rle.ts';
+import { rowRuns } from '../heads/deeplabv3/row_runs.ts';
+import { summarizeClasses } from '../heads/deeplabv3/summary.ts';
 import { blobLogits } from '../test/heads/deeplabv3/dense.ts';
 import { readFixture } from '../test/safetensors.ts';
 import { median } from './support/statistics.ts';
@@ -48,6 +52,11 @@ function measure(work: () => unknown): number {
   );
 }
 
+const TOLERANCES = [0, 1, 2];
+
+const countCorners = (found: readonly (readonly Polygon[])[]) =>
+  found.flat().reduce((sum, { outer, holes }) => sum + [outer, ...holes].flat().length / 2, 0);
+
 const logits = readLogits();
 const photos = [
   { width: 640, height: 480 },
@@ -57,11 +66,28 @@ const input = { height: 513, width: 513 };
 const results = photos.map((photo) => {
   const mapping = gridMapping({ photo, resized: input, input, grid: logits, alignCorners: true });
   const map = classMap(logits, mapping, photo);
+  const runs = rowRuns(map, photo);
+  const classes = summarizeClasses(runs).map(({ class_id }) => class_id);
+  const outlines = (tolerance: number) => classes.map((classId) => polygons(runs, classId, { tolerance }));
   return {
     photo: `${photo.width}x${photo.height}`,
-    classes: new Set(map).size,
+    classes: classes.length,
+    corners: Object.fromEntries(
+      TOLERANCES.map((tolerance) => [tolerance, countCorners(outlines(tolerance))]),
+    ),
     milliseconds: {
       'class map': measure(() => classMap(logits, mapping, photo)),
+      "rows' runs of the map": measure(() => rowRuns(map, photo)),
+      'summary of the runs': measure(() => summarizeClasses(runs)),
+      'RLE of all classes': measure(() =>
+        classes.map((classId) => compressCounts(encodeRle(runs, classId).counts)),
+      ),
+      ...Object.fromEntries(
+        TOLERANCES.map((tolerance) => [
+          `polygons of all classes, tolerance ${tolerance}`,
+          measure(() => outlines(tolerance)),
+        ]),
+      ),
     } as Record<string, number>,
   };
 });
@@ -74,8 +100,8 @@ if (options.json) {
   console.log(
     `${date}, ${machine.cpus} x ${machine.cpu}, Node ${machine.node}, logits: ${options.logits ?? 'blobs'}`,
   );
-  for (const { photo, classes, milliseconds } of results) {
-    console.log(`${photo}, ${classes} classes, CPU ms:`);
+  for (const { photo, classes, corners, milliseconds } of results) {
+    console.log(`${photo}, ${classes} classes, corners by tolerance ${JSON.stringify(corners)}, CPU ms:`);
     for (const [step, ms] of Object.entries(milliseconds))
       console.log(`  ${step.padEnd(40)} ${ms.toFixed(2)}`);
   }

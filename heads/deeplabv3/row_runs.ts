@@ -54,7 +54,7 @@ function copyTo<Numbers extends Uint8Array | Uint32Array>(target: Numbers, sourc
 export interface RowEdges extends Size {
   /** [height + 1] place of each row's first edge. */
   readonly rowStart: Uint32Array;
-  /** [edges] column of the edge, ascending along the row: a beginning, its end, the next beginning ... */
+  /** [edges] column of the edge, ascending along the row. Even places are beginnings, each followed by its end. */
   readonly x: Uint32Array;
 }
 
@@ -77,7 +77,7 @@ export function rowEdges({ height, width, rowStart, end, value }: RowRuns, class
 
 /**
  * Merges the edges of the rows above and below the line between rows `line - 1` and `line` (above the first and below the last
- * row lies nothing), from left to right, and gives the places of their edges in pairs: between the two of a pair, the region has a
+ * row lies nothing), from left to right, and gives their places in `edges.x` in pairs: between the two of a pair, the region has a
  * horizontal edge, of no length where its side goes straight on.
  *
  * Where four edges meet, because two pixels of the region touch at a corner only, the end of a run comes before a beginning.
@@ -90,16 +90,13 @@ export function forEachHorizontal(
 ): void {
   let above = line > 0 ? rowStart[line - 1] : 0;
   let below = line < height ? rowStart[line] : 0;
-  const firstAbove = above;
   const lastAbove = line > 0 ? rowStart[line] : 0;
   const lastBelow = line < height ? rowStart[line + 1] : 0;
   let pending = -1;
   while (above < lastAbove || below < lastBelow) {
-    // Ends have odd places in their row.
-    const aboveEnds = (above - firstAbove) % 2 === 1;
     const takeAbove =
       below === lastBelow ||
-      (above < lastAbove && (x[above] < x[below] || (x[above] === x[below] && aboveEnds)));
+      (above < lastAbove && (x[above] < x[below] || (x[above] === x[below] && above % 2 === 1)));
     const edge = takeAbove ? above++ : below++;
     if (pending < 0) pending = edge;
     else {

@@ -7,12 +7,16 @@
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { classMap } from '../heads/deeplabv3/class_map.ts';
+import { confidenceMap } from '../heads/deeplabv3/confidence.ts';
 import { gridMapping } from '../heads/deeplabv3/grid_mapping.ts';
 import type { LogitMap } from '../heads/deeplabv3/logits.ts';
+import { encodeMaskPng, encodePalettePng } from '../heads/deeplabv3/png.ts';
 import { type Polygon, polygons } from '../heads/deeplabv3/polygons.ts';
 import { compressCounts, encodeRle } from '../heads/deeplabv3/rle.ts';
 import { rowRuns } from '../heads/deeplabv3/row_runs.ts';
 import { summarizeClasses } from '../heads/deeplabv3/summary.ts';
+import { averageViews, commonGrid } from '../heads/deeplabv3/views.ts';
+import { VOC_COLORS } from '../heads/deeplabv3/voc_colors.ts';
 import { blobLogits } from '../test/heads/deeplabv3/dense.ts';
 import { readFixture } from '../test/safetensors.ts';
 import { median } from './support/statistics.ts';
@@ -72,11 +76,13 @@ const results = photos.map((photo) => {
   return {
     photo: `${photo.width}x${photo.height}`,
     classes: classes.length,
+    palettePngBytes: encodePalettePng(map, photo, VOC_COLORS).length,
     corners: Object.fromEntries(
       TOLERANCES.map((tolerance) => [tolerance, countCorners(outlines(tolerance))]),
     ),
     milliseconds: {
       'class map': measure(() => classMap(logits, mapping, photo)),
+      'confidence map': measure(() => confidenceMap(logits, mapping, photo)),
       "rows' runs of the map": measure(() => rowRuns(map, photo)),
       'summary of the runs': measure(() => summarizeClasses(runs)),
       'RLE of all classes': measure(() =>
@@ -88,21 +94,76 @@ const results = photos.map((photo) => {
           measure(() => outlines(tolerance)),
         ]),
       ),
+      'palette PNG': measure(() => encodePalettePng(map, photo, VOC_COLORS)),
+      'mask PNG of one class': measure(() => encodeMaskPng(map, photo, classes[0])),
     } as Record<string, number>,
   };
 });
 
+/** Six scales, plain and mirrored, of blobs in a photo of 640x480, averaged on grids of a point for every so many input pixels. */
+function measureViews() {
+  const photo = { height: 480, width: 640 };
+  const resized = { height: 385, width: 513 };
+  const scenes = [0.5, 0.75, 1, 1.25, 1.5, 1.75].flatMap((scale) => {
+    const points = 32 * scale + 1;
+    return [false, true].map((mirrored) => {
+      const seen = withFewBlobs(blobLogits(4, 21, points, points));
+      const { data } = seen;
+      if (mirrored) for (let at = 0; at < data.length; at += points) data.subarray(at, at + points).reverse();
+      return { logits: seen, mirrored, side: 512 * scale + 1 };
+    });
+  });
+  const found = [1, 2, 4, 8].map((spacing) => {
+    const grid = commonGrid(photo, resized, spacing);
+    const average = () =>
+      averageViews(
+        scenes.map(({ logits: seen, mirrored, side }) => {
+          const square = { height: side, width: side };
+          const own = { height: Math.round((side * 385) / 513), width: side };
+          return {
+            logits: seen,
+            mapping: gridMapping({
+              photo: grid,
+              resized: own,
+              input: square,
+              grid: seen,
+              alignCorners: true,
+              mirrored,
+            }),
+          };
+        }),
+        grid,
+      );
+    const map = classMap(average(), grid.mapping, photo);
+    return { spacing, map, milliseconds: measure(average) };
+  });
+  const exact = found[0].map;
+  return found.map(({ spacing, map, milliseconds }) => {
+    const different = map.reduce((count, classId, at) => count + (classId === exact[at] ? 0 : 1), 0);
+    return { spacing, milliseconds, different: different / map.length };
+  });
+}
+const views = measureViews();
+
 const machine = { cpu: cpus()[0]?.model, cpus: cpus().length, node: process.version };
 const date = new Date().toISOString().slice(0, 10);
 if (options.json) {
-  console.log(JSON.stringify({ date, machine, logits: options.logits ?? 'blobs', results }, null, 2));
+  console.log(JSON.stringify({ date, machine, logits: options.logits ?? 'blobs', results, views }, null, 2));
 } else {
   console.log(
     `${date}, ${machine.cpus} x ${machine.cpu}, Node ${machine.node}, logits: ${options.logits ?? 'blobs'}`,
   );
-  for (const { photo, classes, corners, milliseconds } of results) {
-    console.log(`${photo}, ${classes} classes, corners by tolerance ${JSON.stringify(corners)}, CPU ms:`);
+  for (const { photo, classes, corners, palettePngBytes, milliseconds } of results) {
+    console.log(
+      `${photo}, ${classes} classes, corners by tolerance ${JSON.stringify(corners)}, palette PNG ${palettePngBytes} bytes, CPU ms:`,
+    );
     for (const [step, ms] of Object.entries(milliseconds))
       console.log(`  ${step.padEnd(40)} ${ms.toFixed(2)}`);
+  }
+  console.log('12 views averaged, 640x480:');
+  for (const { spacing, milliseconds, different } of views) {
+    console.log(
+      `  a point for every ${spacing} input pixels: ${milliseconds.toFixed(1)} ms, ${(different * 100).toFixed(3)} % of the pixels different`,
+    );
   }
 }

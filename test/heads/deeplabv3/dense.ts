@@ -37,12 +37,16 @@ export function probabilitiesOf(values: readonly number[]): number[] {
   return powers.map((power) => power / sum);
 }
 
-/** Logits of a few soft blobs per class, like a network's: background wherever no blob is. */
+/**
+ * Logits of a soft blob per class, like a network's: background wherever no blob is. The seed alone decides where the blobs are, so that
+ * maps of one seed and different sizes show one scene; each with noise of its own.
+ */
 export function blobLogits(seed: number, classes: number, height: number, width: number): LogitMap {
   const random = mulberry32(seed);
   const data = new Float32Array(classes * height * width);
-  for (let c = 0; c < classes; c++) {
-    const [cy, cx, size] = [random() * height, random() * width, (0.1 + random() * 0.25) * height];
+  const scene = Array.from({ length: classes }, () => [random(), random(), 0.1 + random() * 0.25] as const);
+  for (const [c, [down, right, extent]] of scene.entries()) {
+    const [cy, cx, size] = [down * (height - 1), right * (width - 1), extent * height];
     for (let y = 0; y < height; y++) {
       for (let x = 0; x < width; x++) {
         const distance = Math.hypot(y - cy, x - cx) / size;

@@ -1,5 +1,6 @@
 /**
- * From logits to a class map and its encodings: CPU time of each step, on photos of 640x480 and of 12 megapixels.
+ * From logits to a class map and its encodings: CPU time of each step, on photos of 640x480 and of 12
+ * megapixels; and several views averaged.
  *   node dist/bench/class_map.js [--logits FILE.safetensors] [--rounds N] [--json]
  * Without --logits, logits are soft blobs of six classes over background. A file's tensor `logits` must be
  * [1, 21, 33, 33], of a square photo of 513x513, and is stretched over the photos.
@@ -100,7 +101,10 @@ const results = photos.map((photo) => {
   };
 });
 
-/** Six scales, plain and mirrored, of blobs in a photo of 640x480, averaged on grids of a point for every so many input pixels. */
+/**
+ * Six scales, plain and mirrored, of blobs in a photo of 640x480, averaged on grids of a point for every so
+ * many input pixels.
+ */
 function measureViews() {
   const photo = { height: 480, width: 640 };
   const resized = { height: 385, width: 513 };

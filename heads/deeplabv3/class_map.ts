@@ -3,25 +3,32 @@ import { checkLogits, cornerWinner, type LogitMap, readCell } from './logits.ts'
 import type { Size } from './size.ts';
 
 export interface ClassMapOptions {
-  /** Classes that are reported. The others take part in the argmax; the pixels that they win become `background`. */
+  /**
+   * Classes that are reported. The others take part in the argmax; the pixels that they win become
+   * `background`.
+   */
   readonly classes?: Iterable<number>;
   /** Default 0. */
   readonly background?: number;
 }
 
 /**
- * The class of every photo pixel: all classes' logits interpolated bilinearly at the pixel, argmax, equal values to the lowest class.
+ * The class of every photo pixel: all classes' logits interpolated bilinearly at the pixel, argmax, equal
+ * values to the lowest class.
  *
  * Equal, pixel for pixel, to doing just that in double precision, with value
- *   left = upperLeft * (1 - y) + lowerLeft * y,  right = upperRight * (1 - y) + lowerRight * y,  left * (1 - x) + right * x
- * where x and y are the pixel's place in its cell of the grid; but most of it is never computed, because interpolation can't
- * put a class ahead that is behind at all corners. In floating point that holds as follows.
- *  - Multiplying by a weight >= 0 and adding, rounded to nearest, never reverse an order. So from p >= q at all corners follows
- *    p >= q at every pixel as computed, and where p is the lower class, q does not win.
- *  - Where p is the higher class, q would win a tie that rounding made. The value as computed is off by at most 6 roundings
- *    of 2^-53 relative to the weighted sum of magnitudes; where p is ahead at every corner by 2^-40 of the magnitudes, it is ahead
- *    of q by 2^-40 of their weighted sum at every pixel, and rounding can't close that. Two different float32 are 2^-25 apart at
- *    the least, so that at the points of the grid "ahead" is always enough.
+ *   left * (1 - x) + right * x,
+ *   left = upperLeft * (1 - y) + lowerLeft * y, right = upperRight * (1 - y) + lowerRight * y
+ * where x and y are the pixel's place in its cell of the grid; but most of it is never computed, because
+ * interpolation can't put a class ahead that is behind at all corners. In floating point that holds as
+ * follows.
+ *  - Multiplying by a weight >= 0 and adding, rounded to nearest, never reverse an order. So from p >= q at
+ *    all corners follows p >= q at every pixel as computed, and where p is the lower class, q does not win.
+ *  - Where p is the higher class, q would win a tie that rounding made. The value as computed is off by at
+ *    most 6 roundings of 2^-53 relative to the weighted sum of magnitudes; where p is ahead at every corner
+ *    by 2^-40 of the magnitudes, it is ahead of q by 2^-40 of their weighted sum at every pixel, and rounding
+ *    can't close that. Two different float32 are 2^-25 apart at the least, so that at the points of the grid
+ *    "ahead" is always enough.
  * The same holds along one row between its values at the left and right side of a cell.
  *
  * @returns [photo.height, photo.width]
@@ -94,7 +101,9 @@ function reportedAs(count: number, { classes, background = 0 }: ClassMapOptions)
 /** See classMap for why this size. */
 const MARGIN = 2 ** -40;
 
-/** True where class p, with value a, stays ahead of class q, with value b, through interpolation and rounding. */
+/**
+ * True where class p, with value a, stays ahead of class q, with value b, through interpolation and rounding.
+ */
 const isAhead = (p: number, a: number, q: number, b: number) =>
   p < q ? a >= b : a - b > MARGIN * (Math.abs(a) + Math.abs(b));
 
@@ -124,7 +133,10 @@ class RowPainter {
   readonly #out: Uint8Array;
   readonly #columns: AxisSamples;
   readonly #reported: Uint8Array;
-  /** Classes that can win on the row at hand, ascending, and their values at the left and right side of the cell. */
+  /**
+   * Classes that can win on the row at hand, ascending, and their values at the left and right side of the
+   * cell.
+   */
   readonly #classes: Int32Array;
   readonly #left: Float64Array;
   readonly #right: Float64Array;

@@ -3,13 +3,14 @@ import { checkLogits, cornerWinner, type LogitMap, readCell } from './logits.ts'
 import type { Size } from './size.ts';
 
 /**
- * Softmax probability of the winning class at every photo pixel, as a byte: 255 times the probability, rounded. All classes' logits are
- * interpolated as for the class map.
+ * Softmax probability of the winning class at every photo pixel, as a byte: 255 times the probability,
+ * rounded. All classes' logits are interpolated as for the class map.
  *
- * Classes that can't matter are left out: within a cell of the grid a class's logit is nowhere closer to another's than at one of the
- * corners, so that one which is behind the same class by 12 at all four has a 160 000th of its probability at most. With 21
- * classes the sum is off by less than 20 of these, 0.03 of a step. Along a row of a cell logits change evenly, so that the powers are
- * geometric series: a multiplication for each pixel and class, not an exponential.
+ * Classes that can't matter are left out: within a cell of the grid a class's logit is nowhere closer to
+ * another's than at one of the corners, so that one which is behind the same class by 12 at all four has a
+ * 160 000th of its probability at most. With 21 classes the sum is off by less than 20 of these, 0.03 of a
+ * step. Along a row of a cell logits change evenly, so that the powers are geometric series: a multiplication
+ * for each pixel and class, not an exponential.
  * @returns [photo.height, photo.width]
  * @throws RangeError if the logits do not fit their shape or are not finite
  */
@@ -48,7 +49,10 @@ export function confidenceMap(logits: LogitMap, mapping: GridMapping, photo: Siz
   return out;
 }
 
-/** Ends of the stretches of pixels that lie in one cell and equally far from each other; at the photo's ends some lie in one place. */
+/**
+ * Ends of the stretches of pixels that lie in one cell and equally far from each other; at the photo's ends
+ * some lie in one place.
+ */
 function evenEnds({ point, weight }: AxisSamples): number[] {
   const ends: number[] = [];
   let start = 0;
@@ -70,7 +74,10 @@ interface Row {
   readonly factor: Float64Array;
 }
 
-/** Interpolates the corners of a cell to the first and last pixel of a row. @param lower, first, last weights of the neighbours */
+/**
+ * Interpolates the corners of a cell to the first and last pixel of a row.
+ * @param lower weight of the lower corners; @param first of the right ones at the first pixel; @param last
+ */
 function interpolateEnds(
   cell: Float64Array,
   count: number,
@@ -87,7 +94,10 @@ function interpolateEnds(
   }
 }
 
-/** Logits further apart than this in one row are not stepped through: their powers would leave the range of numbers. */
+/**
+ * Logits further apart than this in one row are not stepped through: their powers would leave the range of
+ * numbers.
+ */
 const WIDEST = 600;
 
 function paintRow({ left, right, power, factor }: Row, count: number, pixels: Uint8Array): void {

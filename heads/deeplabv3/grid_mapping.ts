@@ -1,8 +1,8 @@
 import type { Size } from './size.ts';
 
 /**
- * Where the pixels of one axis lie on the axis of a grid: pixel u is at `scale * (u + .5) + offset`, not below `min` and
- * not above `max`. A negative scale reads the grid backwards, as a mirrored photo's must be.
+ * Where the pixels of one axis lie on the axis of a grid: pixel u is at `scale * (u + .5) + offset`, not
+ * below `min` and not above `max`. A negative scale reads the grid backwards, as a mirrored photo's must be.
  */
 export interface AxisMapping {
   readonly scale: number;
@@ -26,9 +26,10 @@ export interface Placement {
   /** The network's output: one point for several input pixels. */
   readonly grid: Size;
   /**
-   * How output points lie over input pixels. True: the outermost points on the centres of the outermost pixels, so that at
-   * 513 pixels and output stride 16 a point lies on every sixteenth pixel. TensorFlow's DeepLab, and the weights trained here.
-   * False: points in the middle of equal parts of the input (half-pixel centres). Hugging Face's port of DeepLab.
+   * How output points lie over input pixels. True: the outermost points on the centres of the outermost
+   * pixels, so that at 513 pixels and output stride 16 a point lies on every sixteenth pixel. TensorFlow's
+   * DeepLab, and the weights trained here. False: points in the middle of equal parts of the input
+   * (half-pixel centres). Hugging Face's port of DeepLab.
    */
   readonly alignCorners: boolean;
   /** True: the network saw the photo mirrored left to right (mirrored before it was padded). */
@@ -36,8 +37,9 @@ export interface Placement {
 }
 
 /**
- * Photo pixel to output point in one step. Photo to input is by half-pixel centres, as image libraries resize, and ends at the
- * centres of the resized photo's outermost pixels, so that nothing is read from the padding beyond them.
+ * Photo pixel to output point in one step. Photo to input is by half-pixel centres, as image libraries
+ * resize, and ends at the centres of the resized photo's outermost pixels, so that nothing is read from the
+ * padding beyond them.
  * @throws RangeError if the resized photo does not fit into the input
  */
 export function gridMapping(placement: Placement): GridMapping {
@@ -98,7 +100,9 @@ export function sampleAxis(mapping: AxisMapping, pixels: number, points: number)
   return samples;
 }
 
-/** Ends of the stretches of pixels that lie between the same two points; a list to be read with 0 before it. */
+/**
+ * Ends of the stretches of pixels that lie between the same two points; a list to be read with 0 before it.
+ */
 export function cellEnds({ point }: AxisSamples): number[] {
   const ends: number[] = [];
   for (let u = 1; u <= point.length; u++) if (u === point.length || point[u] !== point[u - 1]) ends.push(u);

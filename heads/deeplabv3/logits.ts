@@ -23,8 +23,8 @@ export function checkLogits({ data, classes, height, width }: LogitMap): void {
 }
 
 /**
- * Copies the four corners of one cell of the grid for all classes, as upper left, upper right, lower left, lower right. The
- * neighbour of the last point is itself.
+ * Copies the four corners of one cell of the grid for all classes, as upper left, upper right, lower left,
+ * lower right. The neighbour of the last point is itself.
  * @param out [classes, 4]
  */
 export function readCell(map: LogitMap, row: number, column: number, out: Float64Array): void {

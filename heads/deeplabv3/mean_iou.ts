@@ -15,14 +15,19 @@ export interface SegmentationEvaluation {
   readonly mIoU: number;
   /** Share of pixels whose class is right; -1 where there are none. */
   readonly pixel_accuracy: number;
-  /** The classes that occur in the truth, ascending class id. Others have no say, but what was taken for them was missed elsewhere. */
+  /**
+   * The classes that occur in the truth, ascending class id. Others have no say, but what was taken for them
+   * was missed elsewhere.
+   */
   readonly per_class: readonly ClassIou[];
 }
 
 /**
- * Which class was taken for which, over any number of pictures. From it come the figures of PASCAL VOC's segmentation task: IoU of all
- * pictures' pixels together, not a mean over pictures, and pixels of VOID_LABEL left out.
- * Source: Everingham et al., "The PASCAL Visual Object Classes Challenge: A Retrospective", 2015 (segmentation).
+ * Which class was taken for which, over any number of pictures. From it come the figures of PASCAL VOC's
+ * segmentation task: IoU of all pictures' pixels together, not a mean over pictures, and pixels of VOID_LABEL
+ * left out.
+ * Source: Everingham et al., "The PASCAL Visual Object Classes Challenge: A Retrospective", 2015
+ * (segmentation).
  */
 export class ConfusionMatrix {
   /** [truth, prediction] pixels */

@@ -6,8 +6,8 @@ const GREY = 0;
 const PALETTE = 3;
 
 /**
- * A palette PNG whose indices are the classes, exactly, at 8 bits a pixel: what tools for PASCAL VOC read and write. An image
- * library would choose a palette of its own.
+ * A palette PNG whose indices are the classes, exactly, at 8 bits a pixel: what tools for PASCAL VOC read and
+ * write. An image library would choose a palette of its own.
  * Source: PNG Specification, Third Edition (W3C, 2025).
  * @param map [height, width] of palette indices
  * @param palette [entries, 3] red, green, blue, at most 256 entries
@@ -67,7 +67,8 @@ function assemble(
   header.setUint32(4, height);
   header.setUint8(8, bits);
   header.setUint8(9, kind);
-  // Long runs of one value: searching for runs only takes a fifth of the time of zlib's default, unfiltered rows and result smaller.
+  // Long runs of one value. A search for runs only takes a fifth of the time of zlib's default and gives
+  // less; filtered rows give more.
   const data = deflateSync(rows, { strategy: constants.Z_RLE });
   return Buffer.concat([
     Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a),

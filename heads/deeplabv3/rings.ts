@@ -1,13 +1,17 @@
 import { forEachHorizontal, type RowEdges } from './row_runs.ts';
 
 /**
- * Boundary of a region of pixels as closed rings of corners. Corners lie on the corners of pixels, so that the pixel in column x
- * and row y covers x to x + 1 and y to y + 1. Pixels that touch at a corner only are not connected (4-connectivity).
- * No ring passes a point twice: where one would touch itself, it is two rings that touch. Along a ring the region is
- * to the left as seen on the screen: outer rings run counter-clockwise, holes clockwise.
+ * Boundary of a region of pixels as closed rings of corners. Corners lie on the corners of pixels, so that
+ * the pixel in column x and row y covers x to x + 1 and y to y + 1. Pixels that touch at a corner only are
+ * not connected (4-connectivity). No ring passes a point twice: where one would touch itself, it is two rings
+ * that touch. Along a ring the region is to the left as seen on the screen: outer rings run
+ * counter-clockwise, holes clockwise.
  */
 export interface Rings {
-  /** [corners] Corners are numbered by row, then column, so that those of one line between rows are neighbours. */
+  /**
+   * [corners] Corners are numbered by row, then column, so that those of one line between rows are
+   * neighbours.
+   */
   readonly x: Int32Array;
   readonly y: Int32Array;
   /** [height + 2] first corner on each line between rows. */
@@ -43,8 +47,9 @@ export function traceRings(edges: RowEdges): Rings {
   const isOuter = new Set(outer);
   for (const start of starts) {
     if (isOuter.has(start)) continue;
-    // The upper left corner of a hole has the region to its left, and the run that ends here begins at a side of the ring that
-    // the hole is in, or of another hole in it. That hole begins further up, or as far up and to the left: its ring is known.
+    // The upper left corner of a hole has the region to its left, and the run that ends here begins at a side
+    // of the ring that the hole is in, or of another hole in it. That hole begins further up, or as far up
+    // and to the left: its ring is known.
     const end = corners.sideBelow[start] >= 0 ? corners.sideBelow[start] : corners.sideBelow[twin[start]];
     const side = corners.upper[end - 1];
     const owner = owners.get(ringOf[side]) ?? ringOf[side];

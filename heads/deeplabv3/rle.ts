@@ -1,8 +1,8 @@
 import { forEachHorizontal, type RowEdges, type RowRuns, rowEdges } from './row_runs.ts';
 
 /**
- * COCO's run-length encoding of one mask: lengths of runs down the columns, left to right, background and foreground in turn,
- * beginning with background (a length of 0 where the first pixel is foreground).
+ * COCO's run-length encoding of one mask: lengths of runs down the columns, left to right, background and
+ * foreground in turn, beginning with background (a length of 0 where the first pixel is foreground).
  * Source: cocodataset/cocoapi common/maskApi.h, PythonAPI/pycocotools/mask.py.
  */
 export interface Rle<Counts = string | readonly number[]> {
@@ -17,7 +17,9 @@ export class RleError extends Error {
   override readonly name = 'RleError';
 }
 
-/** Pixels of a mask at most, so that a few characters can't ask for all memory: twice the largest camera's. */
+/**
+ * Pixels of a mask at most, so that a few characters can't ask for all memory: twice the largest camera's.
+ */
 export const MAX_MASK_PIXELS = 2 ** 28;
 
 /** Run-length encodes the pixels of one class. */
@@ -40,8 +42,9 @@ export function encodeRle(runs: RowRuns, classId: number): Rle<number[]> {
 }
 
 /**
- * Places, counted down the columns, where foreground begins or ends; it ends at the latest with its column. Ascending.
- * These are the horizontal edges of the region, met row by row and sorted into columns by counting.
+ * Places, counted down the columns, where foreground begins or ends; it ends at the latest with its column.
+ * Ascending. These are the horizontal edges of the region, met row by row and sorted into columns by
+ * counting.
  */
 function columnSwitches(edges: RowEdges): Float64Array {
   const { height, width, x } = edges;
@@ -86,7 +89,8 @@ const MAX_CHARACTERS = 7;
 
 /**
  * Run lengths of COCO's compressed string.
- * @throws RleError if the string holds a character that it can't, ends inside a number, or a length is negative or too large
+ * @throws RleError if the string holds a character that it can't, ends inside a number, or a length is
+ * negative or too large
  */
 export function decompressCounts(text: string): number[] {
   const counts: number[] = [];
@@ -170,7 +174,10 @@ export function rleArea(rle: Rle): number {
   return area;
 }
 
-/** Smallest box around the foreground, [x, y, width, height] in pixels; all 0 for an empty mask. @throws RleError see readCounts */
+/**
+ * Smallest box around the foreground, [x, y, width, height] in pixels; all 0 for an empty mask.
+ * @throws RleError see readCounts
+ */
 export function rleBox(rle: Rle): [x: number, y: number, width: number, height: number] {
   const counts = readCounts(rle);
   const [height] = rle.size;

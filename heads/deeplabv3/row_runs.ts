@@ -1,13 +1,15 @@
 import { checkSize, type Size } from './size.ts';
 
 /**
- * A class map as its runs along rows. A map of large regions has few, so that what is asked of one class (its polygons, its
- * columns' runs, its pixel count) does not have to look at every pixel again.
+ * A class map as its runs along rows. A map of large regions has few, so that what is asked of one class (its
+ * polygons, its columns' runs, its pixel count) does not have to look at every pixel again.
  */
 export interface RowRuns extends Size {
   /** [height + 1] place of each row's first run; the last number is the count of all runs. */
   readonly rowStart: Uint32Array;
-  /** [runs] column behind the run's last pixel. A run begins at 0 or where the one before it in its row ends. */
+  /**
+   * [runs] column behind the run's last pixel. A run begins at 0 or where the one before it in its row ends.
+   */
   readonly end: Uint32Array;
   /** [runs] class of the run; never that of its neighbour in the row. */
   readonly value: Uint8Array;
@@ -54,7 +56,10 @@ function copyTo<Numbers extends Uint8Array | Uint32Array>(target: Numbers, sourc
 export interface RowEdges extends Size {
   /** [height + 1] place of each row's first edge. */
   readonly rowStart: Uint32Array;
-  /** [edges] column of the edge, ascending along the row. Even places are beginnings, each followed by its end. */
+  /**
+   * [edges] column of the edge, ascending along the row. Even places are beginnings, each followed by its
+   * end.
+   */
   readonly x: Uint32Array;
 }
 
@@ -76,12 +81,12 @@ export function rowEdges({ height, width, rowStart, end, value }: RowRuns, class
 }
 
 /**
- * Merges the edges of the rows above and below the line between rows `line - 1` and `line` (above the first and below the last
- * row lies nothing), from left to right, and gives their places in `edges.x` in pairs: between the two of a pair, the region has a
- * horizontal edge, of no length where its side goes straight on.
+ * Merges the edges of the rows above and below the line between rows `line - 1` and `line` (above the first
+ * and below the last row lies nothing), from left to right, and gives their places in `edges.x` in pairs:
+ * between the two of a pair, the region has a horizontal edge, of no length where its side goes straight on.
  *
- * Where four edges meet, because two pixels of the region touch at a corner only, the end of a run comes before a beginning.
- * Each of the two pixels so keeps a corner to itself: the region is 4-connected.
+ * Where four edges meet, because two pixels of the region touch at a corner only, the end of a run comes
+ * before a beginning. Each of the two pixels so keeps a corner to itself: the region is 4-connected.
  */
 export function forEachHorizontal(
   { rowStart, x, height }: RowEdges,

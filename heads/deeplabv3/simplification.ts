@@ -5,13 +5,15 @@ export type Simplified = Int32Array;
 
 /**
  * Takes corners out of rings, the least missed first, such that
- *  - every ring stays within `tolerance` of what it was, and what it was within `tolerance` of it (Hausdorff distance):
- *    all corners that an edge replaces are within the tolerance of that edge. The boundary between them joins the edge's ends, so that
- *    every point of the edge has a point of the boundary straight beside it, no further away than the furthest corner;
- *  - rings keep their shape in the sense of topology: none crosses or touches itself or another in a new place, holes stay where
- *    they were, three corners stay. A corner goes only if the triangle of it and its neighbours holds no other corner: nothing
- *    else can reach into that triangle without crossing an edge that is there already. Corners where two rings touch stay.
- * Source of the triangle test: the vertex by vertex form of M. Visvalingam and J. D. Whyatt, "Line generalisation by repeated
+ *  - every ring stays within `tolerance` of what it was, and what it was within `tolerance` of it (Hausdorff
+ *    distance): all corners that an edge replaces are within the tolerance of that edge. The boundary between
+ *    them joins the edge's ends, so that every point of the edge has a point of the boundary straight beside
+ *    it, no further away than the furthest corner;
+ *  - rings keep their shape in the sense of topology: none crosses or touches itself or another in a new
+ *    place, holes stay where they were, three corners stay. A corner goes only if the triangle of it and its
+ *    neighbours holds no other corner: nothing else can reach into that triangle without crossing an edge
+ *    that is there already. Corners where two rings touch stay.
+ * Source of the order, one vertex at a time: M. Visvalingam and J. D. Whyatt, "Line generalisation by repeated
  * elimination of points", 1993, with distance in the place of area.
  * @param tolerance pixels, 0 or more
  */
@@ -70,8 +72,9 @@ class Simplification {
   }
 
   /**
-   * Largest squared distance of the corners that there were between two to the edge that would join the two. A hair is added
-   * for each corner, so that of equal distances the shorter stretch comes first and stretches grow evenly; Infinity beyond the limit.
+   * Largest squared distance of the corners that there were between two to the edge that would join the two.
+   * A hair is added for each corner, so that of equal distances the shorter stretch comes first and stretches
+   * grow evenly; Infinity beyond the limit.
    */
   #distance(from: number, to: number): number {
     const { x, y, next } = this.#rings;
@@ -98,7 +101,9 @@ class Simplification {
     return Math.min(this.#limit, most + corners * 1e-6);
   }
 
-  /** True if the triangle of three corners that follow each other holds no other corner, and more are left. */
+  /**
+   * True if the triangle of three corners that follow each other holds no other corner, and more are left.
+   */
   #isFree(a: number, b: number, c: number): boolean {
     if (this.#next[c] === a) return false; // Three are left.
     const { x, y, lineStart, twin } = this.#rings;
@@ -160,7 +165,10 @@ class Simplification {
     return (ab >= 0 && bc >= 0 && ca >= 0) || (ab <= 0 && bc <= 0 && ca <= 0);
   }
 
-  /** Sign tells on which side of the line from `from` to `to` a corner lies; 0 on it. Exact: whole numbers below 2^53. */
+  /**
+   * Sign tells on which side of the line from `from` to `to` a corner lies; 0 on it. Exact: whole numbers
+   * below 2^53.
+   */
   #turn(from: number, to: number, corner: number): number {
     const { x, y } = this.#rings;
     return (x[to] - x[from]) * (y[corner] - y[from]) - (y[to] - y[from]) * (x[corner] - x[from]);
@@ -192,7 +200,10 @@ class CostQueue {
     this.#corners[at] = corner;
   }
 
-  /** Takes out the cheapest corner; -1 when there is none left. @param current [corners] cost of each as it is now */
+  /**
+   * Takes out the cheapest corner; -1 when there is none left.
+   * @param current [corners] cost of each as it is now
+   */
   pop(current: Float64Array): number {
     while (this.#length > 0) {
       const corner = this.#corners[0];

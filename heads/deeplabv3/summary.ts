@@ -7,7 +7,10 @@ export interface ClassSummary {
   readonly pixels: number;
   /** Share of the picture, above 0 to 1. */
   readonly fraction: number;
-  /** Smallest box around its pixels, in pixels; the right and lower sides lie behind the last one, as detections' boxes do. */
+  /**
+   * Smallest box around its pixels, in pixels; the right and lower sides lie behind the last one, as
+   * detections' boxes do.
+   */
   readonly box: {
     readonly x_min: number;
     readonly y_min: number;

@@ -5,19 +5,24 @@ import type { Size } from './size.ts';
 /** What the network said of one version of a photo: at another scale, mirrored. */
 export interface View {
   readonly logits: LogitMap;
-  /** From the points of the common grid, as if they were the pixels of a photo of that size, to the points of `logits`. */
+  /**
+   * From the points of the common grid, as if they were the pixels of a photo of that size, to the points of
+   * `logits`.
+   */
   readonly mapping: GridMapping;
 }
 
 /**
- * Evaluation at several scales and mirrored: of every view the softmax probabilities, averaged at the points of a common
- * grid. Returned as logarithms, so that the result is a map of logits like any other: its softmax is the average.
+ * Evaluation at several scales and mirrored: of every view the softmax probabilities, averaged at the points
+ * of a common grid. Returned as logarithms, so that the result is a map of logits like any other: its softmax
+ * is the average.
  *
- * The reference upsamples each view's logits to the input's pixels, takes softmax, averages, and takes the argmax there:
- * tensorflow/models research/deeplab/model.py (predict_labels_multi_scale). With a `grid` of the resized photo's pixels this is that,
- * and its argmax equals theirs at these pixels. A coarser grid costs as much less as it has fewer points, and between its points
- * the logarithms are interpolated. That loses little, because logits are what a network's output is interpolated in anyway; a single view, or
- * equal ones, come out as they went in, up to a number for each point that all classes have in common.
+ * The reference upsamples each view's logits to the input's pixels, takes softmax, averages, and takes the
+ * argmax there: tensorflow/models research/deeplab/model.py (predict_labels_multi_scale). With a `grid` of
+ * the resized photo's pixels this is that same computation. A coarser grid costs
+ * as much less as it has fewer points, and between its points the logarithms are interpolated. That loses
+ * little, because logits are what a network's output is interpolated in anyway; a single view, or equal ones,
+ * come out as they went in, up to a number for each point that all classes have in common.
  *
  * Work: one exponential for each point, class and view. Memory: 4 bytes for each point and class.
  * @returns [classes, grid.height, grid.width]
@@ -93,8 +98,8 @@ function addProbabilities(
 }
 
 /**
- * A grid for averageViews with a point for every `spacing` pixels of the resized photo, rounded up in both directions, and
- * where the photo's pixels lie on it.
+ * A grid for averageViews with a point for every `spacing` pixels of the resized photo, rounded up in both
+ * directions, and where the photo's pixels lie on it.
  */
 export function commonGrid(photo: Size, resized: Size, spacing: number): Size & { mapping: GridMapping } {
   const grid = { height: Math.ceil(resized.height / spacing), width: Math.ceil(resized.width / spacing) };

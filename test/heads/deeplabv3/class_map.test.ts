@@ -74,8 +74,20 @@ test('... and for many small maps', () => {
   }
 });
 
+test('... and where values are equal but for rounding: whole numbers at thirds, fifths, sevenths of a cell', () => {
+  for (let seed = 500; seed < 1100; seed++) {
+    const logits = random(seed, [4, 4, 4], few(8));
+    const parts = [3, 5, 6, 7, 11][seed % 5];
+    const axis = { scale: 1 / parts, offset: 0.5 / parts, min: 0, max: 3 };
+    const mapping = { y: axis, x: axis };
+    const photo = { height: parts * 3 + 1, width: parts * 3 + 1 };
+    assert.deepEqual(classMap(logits, mapping, photo), denseClassMap(logits, mapping, photo), `seed ${seed}`);
+  }
+});
+
 test('what lies in the padding does not count', () => {
-  // The last row of the resized photo lies on point row 16; the photo's own last rows lie a little below its centre.
+  // The last row of the resized photo lies on point row 16; the photo's own last rows lie a little below its
+  // centre.
   const photo = { height: 1000, width: 20 };
   const logits = random(20, [4, 33, 33], (r) => r);
   const input = { height: 513, width: 513 };

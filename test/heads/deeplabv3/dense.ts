@@ -38,8 +38,9 @@ export function probabilitiesOf(values: readonly number[]): number[] {
 }
 
 /**
- * Logits of a soft blob per class, like a network's: background wherever no blob is. The seed alone decides where the blobs are, so that
- * maps of one seed and different sizes show one scene; each with noise of its own.
+ * Logits of a soft blob per class, like a network's: background wherever no blob is. The seed alone decides
+ * where the blobs are, so that maps of one seed and different sizes show one scene; each with noise of its
+ * own.
  */
 export function blobLogits(seed: number, classes: number, height: number, width: number): LogitMap {
   const random = mulberry32(seed);

@@ -11,8 +11,8 @@ function checksum(bytes: Uint8Array): number {
 }
 
 /**
- * Reads the samples of a PNG of one channel and up to 8 bits, as they are stored: palette indices stay indices. Throws for whatever it
- * does not know, and for a checksum that is wrong.
+ * Reads the samples of a PNG of one channel and up to 8 bits, as they are stored: palette indices stay
+ * indices. Throws for whatever it does not know, and for a checksum that is wrong.
  */
 export function readPng(bytes: Uint8Array) {
   const buffer = Buffer.from(bytes);

@@ -83,10 +83,7 @@ test('one view on its own grid is what it was', () => {
     }
   }
   const grid = commonGrid(photo, self, 1);
-  assert.deepEqual(
-    classMap(found, grid.mapping, photo),
-    denseClassMap(logits, grid.mapping, photo), //
-  );
+  assert.deepEqual(classMap(found, grid.mapping, photo), denseClassMap(logits, grid.mapping, photo));
 });
 
 test('a photo and its mirrored view agree', () => {

@@ -97,7 +97,7 @@ export interface Activation extends NodeBase {
   readonly kind: ActivationKind;
 }
 
-/** Element-wise sum of two values of one shape (residual connection). */
+/** Element-wise sum of two values of one shape (residual connection); the second may be [C, 1, 1], a number a channel. */
 export interface Add extends NodeBase {
   readonly op: 'add';
 }

@@ -1,3 +1,4 @@
+import { foldBroadcasts, splitWeights } from './broadcast_folding.ts';
 import { padChannels, padWeights } from './channel_padding.ts';
 import { foldGraph, foldWeights } from './folding.ts';
 import type { Graph } from './graph.ts';
@@ -13,14 +14,18 @@ export interface LoweredGraph {
 
 /**
  * Everything that is done to a described network before it is written to run: batch normalisation folded into convolutions,
- * channel shuffles into weights, and channel counts padded to what the blocked layout takes. Counts of work and parameters
- * are of the network as described, not of this.
+ * repeated cells into sums, channel shuffles into weights, and channel counts padded to what the blocked layout takes.
+ * Counts of work and parameters are of the network as described, not of this.
  */
 export function lower(graph: Graph): LoweredGraph {
-  const shuffles = foldShuffles(foldGraph(graph));
+  const broadcasts = foldBroadcasts(foldGraph(graph));
+  const shuffles = foldShuffles(broadcasts.graph);
   const channels = padChannels(shuffles.graph);
   return {
     graph: channels.graph,
-    weights: (described) => padWeights(channels, permuteWeights(shuffles, foldWeights(graph, described))),
+    weights: (described) => {
+      const folded = splitWeights(broadcasts, foldWeights(graph, described));
+      return padWeights(channels, permuteWeights(shuffles, folded));
+    },
   };
 }

@@ -67,12 +67,7 @@ export function inferShape(node: Node, inputs: readonly Value[]): { type: DataTy
       return { type: first.type, shape: first.shape };
     case 'activation':
       return { type: first.type, shape: first.shape };
-    case 'add': {
-      const [, second] = inputs;
-      if (inputs.length !== 2 || second?.shape.join() !== first.shape.join())
-        fail('needs two values of one shape');
-      return { type: first.type, shape: first.shape };
-    }
+    case 'add':
     case 'multiply': {
       const [, second] = inputs;
       const wanted = [first.shape.join(), [first.shape[0], 1, 1].join()];

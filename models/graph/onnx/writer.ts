@@ -136,21 +136,41 @@ function writeNode(writer: Writer, node: Node, shapeOf: (name: string) => Shape)
   }
 }
 
-function describe(value: Value): OnnxValueInfo {
-  const dim = [BATCH, ...value.shape.map((dimValue) => ({ dimValue }))];
+/** @param anySize leaves height and width open: of an image those that are not its channels, of a map its last two */
+function describe(value: Value, anySize: boolean): OnnxValueInfo {
+  const open = value.type === 'uint8' ? ['height', 'width'] : [undefined, 'rows', 'columns'];
+  const dim = [
+    BATCH,
+    ...value.shape.map((dimValue, axis) => {
+      const dimParam = anySize ? open[axis] : undefined;
+      return dimParam === undefined ? { dimValue } : { dimParam };
+    }),
+  ];
   return { name: value.name, type: { tensorType: { elemType: ELEMENT_TYPE[value.type], shape: { dim } } } };
+}
+
+export interface OnnxOptions {
+  readonly metadata?: Readonly<Record<string, string>>;
+  /**
+   * Leave the input's height and width to the caller. The file is then right for the sizes at which every layer has the padding
+   * that it has at the graph's own, which is for the caller to know.
+   */
+  readonly anySize?: boolean;
 }
 
 /**
  * The bytes of an .onnx file for a folded graph. The same graph and weights always give the same bytes.
  * @param weights every tensor that `parametersOf(graph)` names, and of that shape.
- * @throws GraphError naming a missing or misshapen weight, or a batch normalisation left unfolded.
+ * @throws GraphError naming a missing or misshapen weight, a batch normalisation left unfolded, or with
+ *   `anySize` a node that holds a size.
  */
 export function toOnnx(
   graph: Graph,
   weights: Weights,
-  options: { readonly metadata?: Readonly<Record<string, string>> } = {},
+  { metadata = {}, anySize = false }: OnnxOptions = {},
 ): Uint8Array {
+  const sized = anySize && graph.nodes.find(({ op }) => op === 'broadcast' || op === 'reshape');
+  if (sized) throw new GraphError(`${sized.op} '${sized.name}' holds a size: the graph cannot be left open`);
   const writer = new Writer();
   for (const { name, shape } of parametersOf(graph)) {
     const found = weights.get(name);
@@ -167,13 +187,13 @@ export function toOnnx(
     irVersion: IR_VERSION,
     producerName: 'thinlens',
     opsetImport: [{ domain: '', version: OPSET }],
-    metadataProps: Object.entries(options.metadata ?? {}).map(([key, value]) => ({ key, value })),
+    metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
     graph: {
       name: graph.name,
       node: writer.nodes,
       initializer: [...writer.initializers.values()],
-      input: graph.inputs.map(describe),
-      output: graph.outputs.map((value) => describe(valueNamed(graph, value.name))),
+      input: graph.inputs.map((value) => describe(value, anySize)),
+      output: graph.outputs.map((value) => describe(valueNamed(graph, value.name), anySize)),
     },
   });
 }

@@ -50,6 +50,7 @@ async function throughput(pool: WorkerPool, workers: number): Promise<number> {
   const { width, height } = record?.input ?? { width: 0, height: 0 };
   const pixels = new Uint8Array(width * height * 3).map((_, i) => (i * 7919) % 256);
   const job = {
+    task: 'detect' as const,
     model: record?.name ?? '',
     photo: { kind: 'pixels' as const, bytes: pixels },
     options: { scoreThreshold: 0.3, iouThreshold: 0.6, maxDetections: 100, agnosticNms: false },

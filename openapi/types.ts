@@ -33,6 +33,36 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/v1/segment": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Find which pixels belong to which class, in an image or in a batch of images
+         * @description Bodies are those of `POST /v1/detect`. What answers is the `Accept` header's choice:
+         *
+         *     - `application/json`, also where there is no preference: every class that was found, with its pixel count, its box
+         *       and its mask, written as `format` says;
+         *     - `image/png`: a palette PNG of the image's size whose indices are class ids (0 the background), in the colours of
+         *       PASCAL VOC;
+         *     - with `overlay=true`, `image/jpeg` (also where there is no preference) or `image/png`: the image with its classes laid
+         *       over it.
+         *
+         *     A picture answers one image: for a batch it is 406 `not_acceptable`. The network looks at the whole image, its long side
+         *     resized to the model's input and its proportions kept, so that `madds` depends on the image.
+         */
+        readonly post: operations["segment"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/v1/models": {
         readonly parameters: {
             readonly query?: never;
@@ -282,11 +312,99 @@ export interface components {
         readonly DetectBatchResponse: {
             readonly results: readonly components["schemas"]["DetectResponse"][];
         };
+        /**
+         * @description COCO's run-length encoding: lengths of runs down the columns, from left to right, beginning with pixels that do not
+         *     belong to the mask. pycocotools takes it as it is.
+         */
+        readonly Rle: {
+            /** @description Height and width. */
+            readonly size: readonly number[];
+            /** @description COCO's compressed string, or the lengths themselves. */
+            readonly counts: string | readonly number[];
+        };
+        /** @description Corners as x1, y1, x2, y2, ...; the last is joined to the first. */
+        readonly Ring: readonly number[];
+        /** @description One connected part of a mask. The pixel in column x and row y covers x to x + 1 and y to y + 1. */
+        readonly Polygon: {
+            /** @description Its outline, counter-clockwise as seen on the screen. */
+            readonly outer: components["schemas"]["Ring"];
+            /** @description Outlines of what is missing inside, clockwise. */
+            readonly holes: readonly components["schemas"]["Ring"][];
+        };
+        /** @description The pixels of one class, in the format that was asked for. */
+        readonly Mask: {
+            /** @description Base64 of a PNG of 1 bit a pixel and the image's size, white where the class is. */
+            readonly png?: string;
+            readonly rle?: components["schemas"]["Rle"];
+            readonly polygons?: readonly components["schemas"]["Polygon"][];
+        };
+        /** @description One class that was found. */
+        readonly Segment: {
+            /** @description Name of the class. */
+            readonly label: string;
+            /** @description Id of the class in the model's dataset; VOC's background is 0. */
+            readonly class_id: number;
+            /** @description How many pixels have this class. */
+            readonly pixels: number;
+            /** @description Their share of the image. */
+            readonly fraction: number;
+            /** @description The smallest rectangle around them. */
+            readonly box: components["schemas"]["Box"];
+            /** @description Mean probability of the class over its pixels; with `confidence=true` only. */
+            readonly confidence?: number;
+            readonly mask: components["schemas"]["Mask"];
+        };
+        /** @description The probability of each pixel's class. */
+        readonly ConfidenceMap: {
+            /** @description Base64 of a grey PNG of 8 bits a pixel and the image's size, 255 for a probability of 1. */
+            readonly png: string;
+        };
+        /** @description Where the time of one image went, in milliseconds. */
+        readonly SegmentTiming: {
+            /** @description Waiting for a worker. */
+            readonly queue_ms: number;
+            /** @description Decoding, upright orientation, colour and resizing, in one pass. */
+            readonly decode_ms: number;
+            /** @description Scaling and mirroring for `multi_scale` and `flip`. */
+            readonly preprocess_ms: number;
+            /** @description The network, at every scale. */
+            readonly inference_ms: number;
+            /** @description From the network's output to the class of every pixel. */
+            readonly postprocess_ms: number;
+            /** @description Writing masks. */
+            readonly encode_ms: number;
+            /** @description From the whole body being there to the answer being ready. */
+            readonly total_ms: number;
+        };
+        /** @description The classes of one image, largest first. */
+        readonly SegmentResponse: {
+            /** @description Name of the model that ran. */
+            readonly model: string;
+            readonly precision: components["schemas"]["Precision"];
+            readonly image: components["schemas"]["Size"];
+            /** @description Size that the network saw the image at. */
+            readonly input: {
+                readonly width: number;
+                readonly height: number;
+            };
+            readonly segments: readonly components["schemas"]["Segment"][];
+            readonly confidence_map?: components["schemas"]["ConfidenceMap"];
+            readonly timing: components["schemas"]["SegmentTiming"];
+            /** @description Multiply-adds spent on this image, over all scales. */
+            readonly madds: number;
+        };
+        /** @description One result for each image of the batch, in the order sent. */
+        readonly SegmentBatchResponse: {
+            readonly results: readonly components["schemas"]["SegmentResponse"][];
+        };
         readonly Label: {
             readonly class_id: number;
             readonly label: string;
         };
-        /** @description The tensor that the network takes; images of any size are resized to it. */
+        /**
+         * @description The tensor that the network takes. Images of any size are resized to it; for segmentation only their long side is, and
+         *     the other follows their proportions.
+         */
         readonly ModelInput: {
             readonly width: number;
             readonly height: number;
@@ -333,7 +451,7 @@ export interface components {
             readonly label_count: number;
             /** @description The classes that it knows. Only where one model is asked for. */
             readonly labels?: readonly components["schemas"]["Label"][];
-            /** @description Multiply-adds for one image. */
+            /** @description Multiply-adds for one image; of a segmentation model for a square one, which no other exceeds. */
             readonly madds: number;
             /** @description Weights, biases, and BatchNorm's gamma and beta, as papers count. */
             readonly parameters: number;
@@ -722,6 +840,15 @@ export type Detection = components['schemas']['Detection'];
 export type Timing = components['schemas']['Timing'];
 export type DetectResponse = components['schemas']['DetectResponse'];
 export type DetectBatchResponse = components['schemas']['DetectBatchResponse'];
+export type Rle = components['schemas']['Rle'];
+export type Ring = components['schemas']['Ring'];
+export type Polygon = components['schemas']['Polygon'];
+export type Mask = components['schemas']['Mask'];
+export type Segment = components['schemas']['Segment'];
+export type ConfidenceMap = components['schemas']['ConfidenceMap'];
+export type SegmentTiming = components['schemas']['SegmentTiming'];
+export type SegmentResponse = components['schemas']['SegmentResponse'];
+export type SegmentBatchResponse = components['schemas']['SegmentBatchResponse'];
 export type Label = components['schemas']['Label'];
 export type ModelInput = components['schemas']['ModelInput'];
 export type ModelState = components['schemas']['ModelState'];
@@ -820,6 +947,87 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["DetectResponse"] | components["schemas"]["DetectBatchResponse"];
+                };
+            };
+            readonly 400: components["responses"]["BadRequest"];
+            readonly 404: components["responses"]["UnknownModel"];
+            readonly 406: components["responses"]["NotAcceptable"];
+            readonly 408: components["responses"]["RequestTimeout"];
+            readonly 413: components["responses"]["ContentTooLarge"];
+            readonly 415: components["responses"]["UnsupportedMediaType"];
+            readonly 422: components["responses"]["UnprocessableContent"];
+            readonly 500: components["responses"]["InferenceFailed"];
+            readonly 503: components["responses"]["Unavailable"];
+            readonly 504: components["responses"]["DeadlineExceeded"];
+        };
+    };
+    readonly segment: {
+        readonly parameters: {
+            readonly query?: {
+                /**
+                 * @description Name of the model, one of `GET /v1/models` whose task is segmentation. Without it, the server's default
+                 *     segmentation model runs.
+                 */
+                readonly model?: string;
+                /**
+                 * @description Arithmetic that the network runs in. A model that does not have it answers 400 `precision_unavailable`;
+                 *     `precisions` of `GET /v1/models` lists what each model has.
+                 */
+                readonly precision?: components["schemas"]["Precision"];
+                /**
+                 * @description How masks sit inside JSON. `png`: a base64 PNG of 1 bit a pixel and the image's size, white where the class is.
+                 *     `rle`: COCO's run-length encoding with its compressed string, as pycocotools takes it; `rle_uncompressed`: with the
+                 *     run lengths as numbers. `polygons`: outer rings and holes.
+                 */
+                readonly format?: "png" | "rle" | "rle_uncompressed" | "polygons";
+                /**
+                 * @description Pixels that polygons may be off by, so that they need fewer corners; 0 follows the pixels exactly. Other formats do
+                 *     not heed it.
+                 */
+                readonly tolerance?: number;
+                /**
+                 * @description Report these classes only: labels or class ids of the model, separated by commas, and the parameter may
+                 *     repeat (`classes=person,dog&classes=3`). In pictures the others become the background. Without it, all classes but
+                 *     the background, which JSON tells of where it is named here.
+                 */
+                readonly classes?: readonly string[];
+                /**
+                 * @description Look at the image at the scales 0.5, 0.75, 1, 1.25, 1.5 and 1.75 and average what the network says: some nine times
+                 *     the work.
+                 */
+                readonly multi_scale?: boolean;
+                /** @description Look at the image mirrored too, and average: twice the work. */
+                readonly flip?: boolean;
+                /**
+                 * @description Add how sure the network is: of every class the mean probability over its pixels, and a grey PNG of the winning class's
+                 *     probability at every pixel. JSON only.
+                 */
+                readonly confidence?: boolean;
+                /** @description Answer with the image itself and its classes laid over it, half transparent and outlined. */
+                readonly overlay?: boolean;
+            };
+            readonly header?: {
+                /**
+                 * @description An id of the caller's choice, repeated in the response, in problems and in the server's log. One that does not
+                 *     look like an id is replaced by a fresh one.
+                 */
+                readonly "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: components["requestBodies"]["Images"];
+        readonly responses: {
+            /** @description What was found. */
+            readonly 200: {
+                headers: {
+                    readonly "X-Request-Id": components["headers"]["RequestId"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["SegmentResponse"] | components["schemas"]["SegmentBatchResponse"];
+                    readonly "image/png": string;
+                    readonly "image/jpeg": string;
                 };
             };
             readonly 400: components["responses"]["BadRequest"];

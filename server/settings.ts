@@ -73,10 +73,10 @@ export const SETTINGS = {
     flag: 'models',
     value: 'NAMES',
     default: [] as readonly string[],
-    defaultText: 'every detection model, catalogued or imported, that is there',
-    range: 'names of detection models, catalogued or imported, separated by commas',
+    defaultText: 'every detection and segmentation model, catalogued or imported, that is there',
+    range: 'names of detection and segmentation models, catalogued or imported, separated by commas',
     effect:
-      'Models to load. The first is used where a request names none. One that is named here and cannot be loaded stops the start.',
+      'Models to load. The first for its task is used where a request names none. One that is named here and cannot be loaded stops the start.',
     parse: (text) => {
       const names = text.split(',').map((name) => name.trim());
       return names.every((name) => MODEL_NAME.test(name)) ? names : undefined;
@@ -243,9 +243,9 @@ export function readSettings(
   return settings;
 }
 
-/** @throws SettingError where the settings name a model that is not there, or that does something else than detect */
+/** @throws SettingError where the settings name a model that is not there, or that no route is for */
 function checkModels({ models, home }: Settings, byFlag: boolean): void {
-  const served = records(home).filter(({ task }) => task === 'detection');
+  const served = records(home).filter(({ task }) => task !== 'classification');
   const stray = models.find((wanted) => !served.some(({ name }) => name === wanted));
   if (stray === undefined) return;
   const { flag } = SETTINGS.models;

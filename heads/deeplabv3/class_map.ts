@@ -8,7 +8,7 @@ export interface ClassMapOptions {
    * `background`.
    */
   readonly classes?: Iterable<number>;
-  /** Default 0. */
+  /** 0 to 255, also one that is none of the classes. Default 0. */
   readonly background?: number;
 }
 
@@ -91,7 +91,8 @@ function reportedAs(count: number, { classes, background = 0 }: ClassMapOptions)
     return classId;
   };
   const reported = Uint8Array.from({ length: count }, (_, classId) => classId);
-  check(background);
+  if (!Number.isInteger(background) || background < 0 || background > 255)
+    throw new RangeError(`background must be a whole number from 0 to 255, not ${background}`);
   if (!classes) return reported;
   reported.fill(background);
   for (const classId of classes) reported[check(classId)] = classId;

@@ -22,10 +22,7 @@ export function encodePalettePng(map: Uint8Array, size: Size, palette: Uint8Arra
     const beyond = map.findIndex((index) => index >= entries);
     if (beyond >= 0) throw new RangeError(`index ${map[beyond]} is beyond a palette of ${entries} colours`);
   }
-  const { height, width } = size;
-  const rows = new Uint8Array(height * (width + 1));
-  for (let y = 0; y < height; y++) rows.set(map.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
-  return assemble(size, 8, PALETTE, [['PLTE', palette]], rows);
+  return assemble(size, 8, PALETTE, [['PLTE', palette]], rowsOf(map, size));
 }
 
 /**
@@ -52,6 +49,23 @@ export function encodeMaskPng(map: Uint8Array, size: Size, classId: number): Uin
     if (bits > 1) rows[++to] = bits;
   }
   return assemble(size, 1, GREY, [], rows);
+}
+
+/**
+ * One byte a pixel as a grey PNG of 8 bits, as for a confidence map.
+ * @param values [height, width]
+ * @throws RangeError if the values are not of that size
+ */
+export function encodeGreyPng(values: Uint8Array, size: Size): Uint8Array {
+  checkSize('the map', values, size);
+  return assemble(size, 8, GREY, [], rowsOf(values, size));
+}
+
+/** Whole bytes row by row, each row behind its 0. */
+function rowsOf(values: Uint8Array, { height, width }: Size): Uint8Array {
+  const rows = new Uint8Array(height * (width + 1));
+  for (let y = 0; y < height; y++) rows.set(values.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
+  return rows;
 }
 
 /** @param rows every row behind a 0, which says that its bytes stand for themselves */

@@ -5,8 +5,9 @@ import type { DetectResponse } from '../../openapi/types.ts';
 import { detectResponse } from '../inference/response.ts';
 import { readSettings } from '../settings.ts';
 import { costOf } from '../zoo/network.ts';
+import { defaultModel } from '../zoo/records.ts';
 import { numberBetween } from './arguments.ts';
-import { DEFAULT_MODEL, openDetector } from './open_detector.ts';
+import { openDetector } from './open_model.ts';
 
 interface Options {
   readonly model: string;
@@ -22,7 +23,7 @@ export function detectCommand(): Command {
   return new Command('detect')
     .description('Find objects in photos, without a server.')
     .argument('<file...>', 'photos: JPEG, PNG, WebP, AVIF, GIF or TIFF')
-    .option('--model <name>', 'model to use', DEFAULT_MODEL)
+    .option('--model <name>', 'model to use', defaultModel('detection'))
     .option('--score-threshold <0..1>', 'lowest score shown', numberBetween('--score-threshold', 0, 1), 0.3)
     .option(
       '--iou-threshold <0..1>',

@@ -9,8 +9,9 @@ import { parseInstances } from '../../heads/ssdlite/coco/instances.ts';
 import type { Detector } from '../inference/detector.ts';
 import { readSettings } from '../settings.ts';
 import { PRECISION } from '../zoo/record.ts';
+import { defaultModel } from '../zoo/records.ts';
 import { CommandError, numberBetween } from './arguments.ts';
-import { DEFAULT_MODEL, openDetector } from './open_detector.ts';
+import { openDetector } from './open_model.ts';
 
 /** As the reference evaluates: next to nothing is cut off by score, and 100 boxes a photo are kept. */
 const SCORE_THRESHOLD = 0.001;
@@ -46,7 +47,7 @@ export function evalCommand(): Command {
     .description("Measure a detection model with COCO's twelve numbers.")
     .requiredOption('--images <dir>', 'folder of the photos')
     .requiredOption('--annotations <file>', 'ground truth: an instances.json in COCO form')
-    .option('--model <name>', 'model to measure', DEFAULT_MODEL)
+    .option('--model <name>', 'model to measure', defaultModel('detection'))
     .option(
       '--score-threshold <0..1>',
       'lowest score counted',

@@ -10,7 +10,7 @@ import { readSettings } from '../settings.ts';
 import { readBounded } from '../zoo/checkpoint_file.ts';
 import { loadWeights } from '../zoo/weights.ts';
 import { CommandError } from './arguments.ts';
-import { namedRecord } from './open_detector.ts';
+import { namedRecord } from './open_model.ts';
 
 const MAX_INPUT_BYTES = 512 * 1024 * 1024;
 const MAX_SIDE = 4096;

@@ -68,8 +68,8 @@ async function serve(flags: Record<string, string>): Promise<void> {
       log.info({ model: record.name, seconds: Number(loaded.seconds.toFixed(3)) }, 'model ready');
     else {
       const { state, reason } = { reason: undefined, ...loaded };
-      // A model of another task was never meant to be served.
-      const level = record.task === 'detection' ? 'warn' : 'debug';
+      // A classifier was never meant to be served.
+      const level = record.task === 'classification' ? 'debug' : 'warn';
       log[level]({ model: record.name, state, reason }, 'model not available');
     }
   }

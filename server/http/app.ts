@@ -11,12 +11,14 @@ import type { Settings } from '../settings.ts';
 import type { RequestContext } from './context.ts';
 import { context, setContext } from './context.ts';
 import { allOperations } from './document.ts';
+import { ImageIntake } from './intake.ts';
 import { HttpProblem } from './problem.ts';
 import { quote } from './query.ts';
 import { backboneRoutes } from './routes/backbones.ts';
 import { detectRoute } from './routes/detect.ts';
 import { modelRoutes } from './routes/models.ts';
 import { operationRoutes } from './routes/operation.ts';
+import { segmentRoute } from './routes/segment.ts';
 import { sendProblem } from './send.ts';
 
 export interface AppParts {
@@ -31,7 +33,7 @@ export interface AppParts {
 /** Asked for every few seconds by machines: they would drown what people look for in a log. */
 const QUIET = new Set(['/livez', '/readyz', '/healthz', '/metrics']);
 
-/** The HTTP application. It answers every request with JSON, or a problem of the table. */
+/** The HTTP application. It answers every request with JSON, a picture where one was asked for, or a problem of the table. */
 export function createApp(parts: AppParts): Express {
   const { service, metrics, settings, isStopping } = parts;
   const app = express();
@@ -53,7 +55,9 @@ export function createApp(parts: AppParts): Express {
   );
   app.use(acceptsJson);
   app.use(noOptions);
-  app.post('/v1/detect', detectRoute(service, metrics, settings));
+  const intake = new ImageIntake(settings);
+  app.post('/v1/detect', detectRoute(service, metrics, intake));
+  app.post('/v1/segment', segmentRoute(service, metrics, intake));
   app.use(modelRoutes(service));
   app.use(backboneRoutes());
   app.use(operationRoutes(service, metrics, isStopping));
@@ -117,6 +121,8 @@ const routeOf = (path: string) => (path === '/readyz' || path === '/healthz' ? p
 
 /** Outside of /v1/, who asks is a probe or a scraper: it takes what comes, and a 406 would only make it look ill. */
 const acceptsJson: RequestHandler = (request, _response, next) => {
+  // Segmentation has pictures too, and looks for itself.
+  if (request.path === '/v1/segment') return next();
   if (!request.path.startsWith('/v1/') || request.accepts('application/json')) return next();
   throw new HttpProblem(
     'not_acceptable',

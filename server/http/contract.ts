@@ -14,6 +14,7 @@ type Given<Id extends OperationId> = NonNullable<operations[Id]['parameters']['q
 /** Parameters to which the document gives a default: after validation they are always there. */
 interface Defaulted {
   detect: 'precision' | 'score_threshold' | 'iou_threshold' | 'max_detections' | 'agnostic_nms';
+  segment: 'precision' | 'format' | 'tolerance' | 'multi_scale' | 'flip' | 'confidence' | 'overlay';
   getBackbone: 'width' | 'head';
 }
 

@@ -37,24 +37,25 @@ sharp.cache(false);
 // One thread a photo: there are as many worker processes as cores.
 sharp.concurrency(1);
 
+/** Width and height of the result in pixels: given, or as they follow from those of the part that is looked at. */
+type Target = Size | { fit: (shown: Size) => Size };
+
 /** What decodeImage should produce, and its limits. */
-export interface DecodeOptions {
-  /** Width of the result in pixels. */
-  width: number;
-  /** Height of the result in pixels. */
-  height: number;
+export type DecodeOptions = Target & {
   /** The part of the upright image to look at; clipped to it. All of it when left out. */
   region?: Region | undefined;
   /** The most pixels (width x height) the image may have. */
   maxPixels: number;
   /** Give up after so many seconds, rounded up; 0 or left out: never. Reading the header doesn't count. */
   timeoutSeconds?: number | undefined;
-}
+};
 
 /** A photo as a network's input. */
 export interface DecodedImage {
   /** [height, width, 3], 8-bit sRGB; its buffer is its own and may be transferred. */
   pixels: Uint8Array;
+  /** Size of `pixels`. */
+  size: Size;
   /** Size of the photo as a person sees it, after Exif orientation. */
   image: Size;
   /** The part of the upright photo that `pixels` shows, in whole pixels. */
@@ -66,7 +67,7 @@ export interface DecodedImage {
 let previous: Promise<unknown> = Promise.resolve();
 
 /**
- * Decodes a photo and squashes it, or a region of it, to width x height.
+ * Decodes a photo and resizes it, or a region of it, to the size that the options give, whatever its proportions.
  *
  * The first frame of an animation and the first page of a TIFF count; of an AVIF, its primary image. Embedded
  * colour profiles are converted to sRGB, CMYK without one as ordinary print colours; transparency is laid
@@ -98,16 +99,24 @@ async function decode(bytes: Buffer, options: DecodeOptions): Promise<DecodedIma
   const image = sideways ? { width: stored.height, height: stored.width } : stored;
   const region = clipRegion(options.region, image);
   const extract = options.region && storedRegion(region, orientation, stored);
+  const shown = { width: region.x_max - region.x_min, height: region.y_max - region.y_min };
+  const size = 'fit' in options ? options.fit(shown) : { width: options.width, height: options.height };
+  const { timeoutSeconds = 0 } = options;
 
   const render = (failOn: FailOn) =>
-    refusing(format, options, pipeline(openImage(bytes, options.maxPixels, failOn), options, extract));
+    refusing(
+      format,
+      options,
+      pipeline(openImage(bytes, options.maxPixels, failOn), size, extract, timeoutSeconds),
+    );
   const { data, info } = await (format === 'jpeg' ? renderJpeg(render) : render('error'));
-  if (info.channels !== 3 || data.length !== options.width * options.height * 3) {
-    throw undecodable(format, `${info.channels} channels where 3 were expected`);
+  if (info.channels !== 3 || info.width !== size.width || info.height !== size.height) {
+    const got = `${info.width} x ${info.height} x ${info.channels}`;
+    throw undecodable(format, `${got} where ${size.width} x ${size.height} x 3 were expected`);
   }
   // What sharp calls a Uint8Array is a Buffer over memory of its own.
   const pixels = new Uint8Array(data.buffer, data.byteOffset, data.length);
-  return { pixels, image, region, format };
+  return { pixels, size, image, region, format };
 }
 
 type FailOn = NonNullable<SharpOptions['failOn']>;
@@ -124,8 +133,9 @@ function openImage(bytes: Buffer, maxPixels: number, failOn: FailOn): Sharp {
  */
 function pipeline(
   image: Sharp,
-  options: DecodeOptions,
+  { width, height }: Size,
   extract: Region | undefined,
+  timeoutSeconds: number,
 ): Promise<{ data: Uint8Array; info: OutputInfo }> {
   const cropped = extract
     ? image.extract({
@@ -137,10 +147,10 @@ function pipeline(
     : image;
   return cropped
     .flatten({ background: BACKGROUND })
-    .resize(options.width, options.height, { fit: 'fill', kernel: RESIZE_KERNEL })
+    .resize(width, height, { fit: 'fill', kernel: RESIZE_KERNEL })
     .autoOrient()
     .toColourspace('srgb')
-    .timeout({ seconds: Math.ceil(options.timeoutSeconds ?? 0) })
+    .timeout({ seconds: Math.ceil(timeoutSeconds) })
     .raw()
     .toUint8Array();
 }

@@ -1,23 +1,24 @@
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { frame } from './frames.ts';
-import type { DetectMessage, FromWorker, LoadMessage } from './protocol.ts';
+import { FrameReader, frame } from './frames.ts';
+import type { FromWorker, JobMessage, LoadMessage } from './protocol.ts';
 
 /** One worker as the pool sees it, whatever runs behind it. */
 export interface Channel {
   readonly pid: number | undefined;
   load(message: LoadMessage): void;
   /** @param bytes the photo that `message` speaks of */
-  detect(message: DetectMessage, bytes: Uint8Array): void;
+  work(message: JobMessage, bytes: Uint8Array): void;
   /** Ends the worker at once, whatever it is doing. */
   kill(): void;
 }
 
 export interface ChannelEvents {
-  message(message: FromWorker): void;
+  /** @param body bytes that came with it */
+  message(message: FromWorker, body: Uint8Array): void;
   /** Called once, when the worker is gone for whatever reason. */
   exit(reason: string): void;
 }
@@ -37,8 +38,9 @@ const WORKER_FLAGS = ['--no-incremental-marking'];
  */
 const WORKER_ENVIRONMENT = { UV_THREADPOOL_SIZE: '1', MALLOC_ARENA_MAX: '2' };
 
-/** The stream on which a worker process gets its photos. */
+/** The streams on which a worker process gets its photos, and gives its answers. */
 export const PHOTO_FD = 4;
+export const ANSWER_FD = 5;
 
 const entry = fileURLToPath(import.meta.resolve('./worker.js'));
 
@@ -48,7 +50,7 @@ function forkWorker(): ChildProcess | undefined {
     return fork(entry, [], {
       execArgv: WORKER_FLAGS,
       env: { ...WORKER_ENVIRONMENT, ...process.env },
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc', 'pipe'],
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc', 'pipe', 'pipe'],
     });
   } catch {
     return undefined;
@@ -71,19 +73,22 @@ export const spawnProcess: Spawn = (events) => {
     if (child.pid === undefined) exit(error.message);
   });
   const photos = child?.stdio?.[PHOTO_FD] as Writable | undefined;
-  if (!child || !photos) {
+  const answers = (child?.stdio as readonly unknown[] | undefined)?.[ANSWER_FD] as Readable | undefined;
+  if (!child || !photos || !answers) {
     // The system has no process or no files left to give; the pool tries again later.
     setImmediate(() => exit('the process could not be started'));
-    return { pid: undefined, load() {}, detect() {}, kill() {} };
+    return { pid: undefined, load() {}, work() {}, kill() {} };
   }
   // A write to a worker that is dying fails; its exit event tells the pool all that it needs to know.
   photos.on('error', () => {});
-  child.on('message', (message) => events.message(message as FromWorker));
+  answers.on('error', () => {});
+  const frames = new FrameReader<FromWorker>((message, body) => events.message(message, body));
+  answers.on('data', (chunk) => frames.push(chunk));
   child.on('exit', (code, signal) => exit(signal ? `signal ${signal}` : `exit code ${code}`));
   return {
     pid: child.pid,
     load: (message) => void (child.connected && child.send(message, () => {})),
-    detect(message, bytes) {
+    work(message, bytes) {
       photos.cork();
       for (const part of frame(message, bytes)) photos.write(part);
       photos.uncork();
@@ -98,13 +103,15 @@ export const spawnProcess: Spawn = (events) => {
  */
 export const spawnThread: Spawn = (events) => {
   const thread = new Worker(entry);
-  thread.on('message', (message) => events.message(message as FromWorker));
+  thread.on('message', ({ message, body }: { message: FromWorker; body: Uint8Array }) =>
+    events.message(message, body),
+  );
   thread.on('error', (error) => console.error(error));
   thread.on('exit', (code) => events.exit(`exit code ${code}`));
   return {
     pid: undefined,
     load: (message) => thread.postMessage({ message }),
-    detect: (message, bytes) => thread.postMessage({ message, bytes }),
+    work: (message, bytes) => thread.postMessage({ message, bytes }),
     kill: () => void thread.terminate(),
   };
 };

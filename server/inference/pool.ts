@@ -1,29 +1,23 @@
 import type { Channel, Spawn } from './channel.ts';
 import { spawnProcess } from './channel.ts';
-import type {
-  DetectOptions,
-  DetectOutcome,
-  FromWorker,
-  LoadedModel,
-  LoadMessage,
-  Photo,
-} from './protocol.ts';
+import type { FromWorker, LoadedModel, LoadMessage, Photo, TaskName, Tasks } from './protocol.ts';
 import type { Load, QueueLimits } from './queue.ts';
 import { BoundedQueue } from './queue.ts';
 
 /** One photo for one model. */
-export interface Job {
+export interface Job<Name extends TaskName = TaskName> {
+  readonly task: Name;
   readonly model: string;
   readonly photo: Photo;
-  readonly options: DetectOptions;
+  readonly options: Tasks[Name]['options'];
   /** Pixels that the photo's header declares; 0 where they could not be told. */
   readonly pixels: number;
 }
 
-export interface JobResult extends DetectOutcome {
+export type JobResult<Name extends TaskName = TaskName> = Tasks[Name]['outcome'] & {
   /** Milliseconds between submission and the moment a worker took it. */
   readonly queued: number;
-}
+};
 
 /** Why a job has no result. `code` is one of the server's problem codes. */
 export class JobError extends Error {
@@ -134,7 +128,10 @@ export class WorkerPool {
    * result dropped, and the promises reject with the signal's reason.
    * @throws JobError 'overloaded' where the queue has no room for all, 'shutting_down' after `close`
    */
-  submit(jobs: readonly Job[], signal?: AbortSignal): Promise<JobResult>[] {
+  submit<Name extends TaskName>(
+    jobs: readonly Job<Name>[],
+    signal?: AbortSignal,
+  ): Promise<JobResult<Name>>[] {
     if (this.#closed) throw new JobError('shutting_down', 'the server is stopping');
     signal?.throwIfAborted();
     const submitted = performance.now();
@@ -163,7 +160,8 @@ export class WorkerPool {
     }
     if (signal) this.#follow(signal, tickets, results);
     this.#dispatch();
-    return results;
+    // What a worker answers is what it was asked for.
+    return results as Promise<JobResult<Name>>[];
   }
 
   /** Ends all workers. Jobs without a result are refused. */
@@ -199,7 +197,7 @@ export class WorkerPool {
   #spawn(): void {
     // A worker's messages and its end come later than this call: the member is whole by then.
     const channel = (this.#options.spawn ?? spawnProcess)({
-      message: (message) => this.#receive(member, message),
+      message: (message, body) => this.#receive(member, message, body),
       exit: (reason) => this.#lost(member, reason),
     });
     const member: Member = { channel, state: 'loading', hung: false };
@@ -216,11 +214,11 @@ export class WorkerPool {
     }, ms);
   }
 
-  #receive(member: Member, message: FromWorker): void {
+  #receive(member: Member, message: FromWorker, body: Uint8Array): void {
     if (member.state === 'gone') return;
     clearTimeout(member.timer);
     if (message.type === 'ready') this.#loaded(member, message.models);
-    else this.#finished(member, message);
+    else this.#finished(member, message, body);
     this.#dispatch();
   }
 
@@ -246,7 +244,7 @@ export class WorkerPool {
     }
   }
 
-  #finished(member: Member, message: Exclude<FromWorker, { type: 'ready' }>): void {
+  #finished(member: Member, message: Exclude<FromWorker, { type: 'ready' }>, body: Uint8Array): void {
     const { ticket } = member;
     delete member.ticket;
     // A worker that was taken for hung is being killed: its answer counts, but it gets no other photo.
@@ -254,8 +252,10 @@ export class WorkerPool {
     if (!ticket) return;
     const took = performance.now() - ticket.submitted - ticket.queued;
     this.#meanJobMs += (took - this.#meanJobMs) / SMOOTHING;
-    if (message.type === 'done') ticket.settle.resolve({ ...message.outcome, queued: ticket.queued });
-    else ticket.settle.reject(new JobError(message.code, message.message, message.stack));
+    if (message.type === 'done') {
+      const outcome = { ...message.outcome, body } as Tasks[TaskName]['outcome'];
+      ticket.settle.resolve({ ...outcome, queued: ticket.queued });
+    } else ticket.settle.reject(new JobError(message.code, message.message, message.stack));
   }
 
   #dispatch(): void {
@@ -268,8 +268,8 @@ export class WorkerPool {
       member.state = 'busy';
       member.ticket = ticket;
       this.#watch(member, this.#options.jobTimeoutMs);
-      const { model, photo, options } = ticket;
-      member.channel.detect({ type: 'detect', model, kind: photo.kind, options }, photo.bytes);
+      const { task, model, photo, options } = ticket;
+      member.channel.work({ type: 'job', task, model, kind: photo.kind, options }, photo.bytes);
     }
   }
 

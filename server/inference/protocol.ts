@@ -1,7 +1,7 @@
-import type { Region } from '../image/region.ts';
+import type { Region, Size } from '../image/region.ts';
 import type { ModelRecord } from '../zoo/record.ts';
 
-/** What passes between the server and its workers. A photo's bytes travel beside the message, see frames.ts. */
+/** What passes between the server and its workers. Bytes of photos and of answers travel beside the message, see frames.ts. */
 
 /** What a worker loads before it takes jobs. */
 export interface LoadMessage {
@@ -40,15 +40,56 @@ export interface DetectOptions {
   readonly classIds?: readonly number[];
 }
 
-export interface DetectMessage {
-  readonly type: 'detect';
-  readonly model: string;
-  readonly kind: Photo['kind'];
-  readonly options: DetectOptions;
+/** How often, and how, the network looks at a photo. */
+export interface ViewOptions {
+  /** At six scales from 0.5 to 1.75, averaged. */
+  readonly multiScale: boolean;
+  /** Each scale also mirrored left to right, averaged. */
+  readonly flip: boolean;
 }
 
-/** Messages to a worker; a `detect` is followed by the photo's bytes. */
-export type ToWorker = LoadMessage | DetectMessage;
+/** How masks sit inside JSON. */
+export type MaskFormat = 'png' | 'rle' | 'rle_uncompressed' | 'polygons';
+
+/** What a photo's classes are handed over as. */
+export type SegmentForm =
+  | {
+      readonly kind: 'json';
+      readonly masks: MaskFormat;
+      /** Pixels that polygons may be off by. */
+      readonly tolerance: number;
+      /** Also how sure the network is, for each class and each pixel. */
+      readonly confidence: boolean;
+    }
+  /** A palette PNG of class ids. */
+  | { readonly kind: 'classes' }
+  /** The photo with its classes laid over it. */
+  | { readonly kind: 'overlay'; readonly type: 'png' | 'jpeg' };
+
+/** What to say of a photo's pixels, and how. */
+export interface SegmentOptions extends ViewOptions {
+  readonly form: SegmentForm;
+  /** The classes reported; all of the model's but its background where absent. */
+  readonly classIds?: readonly number[];
+}
+
+/** What workers can be asked, and what they answer. */
+export interface Tasks {
+  readonly detect: { readonly options: DetectOptions; readonly outcome: DetectOutcome };
+  readonly segment: { readonly options: SegmentOptions; readonly outcome: SegmentOutcome };
+}
+export type TaskName = keyof Tasks;
+
+export interface JobMessage<Name extends TaskName = TaskName> {
+  readonly type: 'job';
+  readonly task: Name;
+  readonly model: string;
+  readonly kind: Photo['kind'];
+  readonly options: Tasks[Name]['options'];
+}
+
+/** Messages to a worker; a `job` is followed by the photo's bytes. */
+export type ToWorker = LoadMessage | JobMessage;
 
 /** What became of one model that a worker was told to load. */
 export type LoadedModel =
@@ -63,6 +104,8 @@ export interface StageTimes {
   readonly preprocess: number;
   readonly inference: number;
   readonly postprocess: number;
+  /** Writing what was found as masks or pictures, where that is the worker's. */
+  readonly encode?: number;
 }
 
 /** One object, in pixels of the upright photo. */
@@ -78,7 +121,19 @@ export interface DetectOutcome {
   readonly times: StageTimes;
 }
 
+/** One photo's classes, written already: the server only passes them on. */
+export interface SegmentOutcome {
+  readonly image: Size;
+  /** Size that the network saw the photo at. */
+  readonly input: Size;
+  readonly madds: number;
+  readonly times: StageTimes;
+  /** By the form that was asked for: properties of a JSON object without its braces, or a picture's file. */
+  readonly body: Uint8Array;
+}
+
+/** An outcome's `body`, where it has one, follows its message. */
 export type FromWorker =
   | { readonly type: 'ready'; readonly models: readonly LoadedModel[] }
-  | { readonly type: 'done'; readonly outcome: DetectOutcome }
+  | { readonly type: 'done'; readonly outcome: Omit<Tasks[TaskName]['outcome'], 'body'> }
   | { readonly type: 'failed'; readonly code: string; readonly message: string; readonly stack?: string };

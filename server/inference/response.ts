@@ -1,7 +1,7 @@
-import type { DetectResponse } from '../../openapi/types.ts';
+import type { DetectResponse, SegmentResponse } from '../../openapi/types.ts';
 import type { ModelRecord } from '../zoo/record.ts';
 import { PRECISION } from '../zoo/record.ts';
-import type { DetectOutcome } from './protocol.ts';
+import type { DetectOutcome, SegmentOutcome, StageTimes } from './protocol.ts';
 
 const round = (value: number, digits: number) => Math.round(value * 10 ** digits) / 10 ** digits;
 
@@ -31,14 +31,45 @@ export function detectResponse(
         y_max: round(box.y_max, 2),
       },
     })),
+    timing: { ...stagesOf(times, queued), total_ms: round(total, 2) },
+    madds,
+  };
+}
+
+/**
+ * The JSON of what is said of one photo's classes, around what the worker wrote already.
+ * @param total milliseconds since the photo, or the whole request, was there
+ */
+export function segmentResponse(
+  { record }: { readonly record: ModelRecord },
+  { image, input, madds, times, body, queued }: SegmentOutcome & { readonly queued: number },
+  total: number,
+): Buffer {
+  const before: Omit<SegmentResponse, 'segments' | 'confidence_map' | 'timing' | 'madds'> = {
+    model: record.name,
+    precision: PRECISION,
+    image,
+    input,
+  };
+  const after: Pick<SegmentResponse, 'timing' | 'madds'> = {
     timing: {
-      queue_ms: round(queued, 2),
-      decode_ms: round(times.decode, 2),
-      preprocess_ms: round(times.preprocess, 2),
-      inference_ms: round(times.inference, 2),
-      postprocess_ms: round(times.postprocess, 2),
+      ...stagesOf(times, queued),
+      encode_ms: round(times.encode ?? 0, 2),
       total_ms: round(total, 2),
     },
     madds,
   };
+  return Buffer.concat([
+    Buffer.from(`${JSON.stringify(before).slice(0, -1)},`),
+    body,
+    Buffer.from(`,${JSON.stringify(after).slice(1)}`),
+  ]);
 }
+
+const stagesOf = (times: StageTimes, queued: number) => ({
+  queue_ms: round(queued, 2),
+  decode_ms: round(times.decode, 2),
+  preprocess_ms: round(times.preprocess, 2),
+  inference_ms: round(times.inference, 2),
+  postprocess_ms: round(times.postprocess, 2),
+});

@@ -2,13 +2,13 @@ import type { Model } from '../../openapi/types.ts';
 import type { Metrics, Stage } from '../observability/metrics.ts';
 import type { Settings } from '../settings.ts';
 import { readImported } from '../zoo/imported.ts';
-import { costOf } from '../zoo/network.ts';
-import type { ModelRecord } from '../zoo/record.ts';
+import { costOf, servedSize } from '../zoo/network.ts';
+import type { ModelRecord, Task } from '../zoo/record.ts';
 import { describeSource, PRECISION } from '../zoo/record.ts';
-import { DEFAULT_MODEL, records } from '../zoo/records.ts';
+import { defaultModel, records } from '../zoo/records.ts';
 import type { JobResult, RestartReason } from './pool.ts';
 import { WorkerPool } from './pool.ts';
-import type { DetectOptions, LoadedModel, StageTimes } from './protocol.ts';
+import type { LoadedModel, StageTimes, TaskName, Tasks } from './protocol.ts';
 
 /** A model, catalogued or imported, and what became of it in this process. */
 export interface ServedModel {
@@ -24,6 +24,14 @@ export interface EncodedImage {
   /** Pixels that its header declares; 0 where they could not be told. */
   readonly pixels: number;
 }
+
+/** What a task is run on: the model's name, the images, what is asked, and when nobody wants it any more. */
+export type ServiceRequest<Name extends TaskName> = readonly [
+  model: string,
+  images: readonly EncodedImage[],
+  options: Tasks[Name]['options'],
+  signal: AbortSignal,
+];
 
 /** The models of this server and the workers that run them: what the routes and nothing else talk to. */
 export class InferenceService {
@@ -120,9 +128,10 @@ export class InferenceService {
     return this.#models.get(name);
   }
 
-  /** The model that runs where a request names none: the first that the settings name, else the catalog's first. */
-  get defaultModel(): string {
-    return this.#settings.models[0] ?? DEFAULT_MODEL;
+  /** The model that runs where a request names none: the first for that task that the settings name, else the catalog's. */
+  defaultModel(task: Task): string {
+    const named = this.#settings.models.find((name) => this.model(name)?.record.task === task);
+    return named ?? defaultModel(task);
   }
 
   /** Why the server should get no requests yet, or nothing. */
@@ -150,19 +159,27 @@ export class InferenceService {
    * @returns one promise an image, in order
    * @throws JobError where the queue is full or the server stops
    */
-  detect(
-    model: string,
-    images: readonly EncodedImage[],
-    options: DetectOptions,
-    signal: AbortSignal,
-  ): Promise<JobResult>[] {
+  detect(...request: ServiceRequest<'detect'>): Promise<JobResult<'detect'>>[] {
+    return this.#run('detect', ...request);
+  }
+
+  /** Classifies the pixels of each of `images`; otherwise as `detect`. */
+  segment(...request: ServiceRequest<'segment'>): Promise<JobResult<'segment'>>[] {
+    return this.#run('segment', ...request);
+  }
+
+  #run<Name extends TaskName>(
+    task: Name,
+    ...[model, images, options, signal]: ServiceRequest<Name>
+  ): Promise<JobResult<Name>>[] {
     const jobs = images.map(({ bytes, pixels }) => ({
+      task,
       model,
       photo: { kind: 'encoded' as const, bytes },
       options,
       pixels,
     }));
-    return this.#pool.submit(jobs, signal).map(async (pending) => {
+    return this.#pool.submit<Name>(jobs, signal).map(async (pending) => {
       const result = await pending;
       this.#metrics.images.inc({ model });
       this.#observe(model, result.queued, result.times);
@@ -175,7 +192,9 @@ export class InferenceService {
   }
 
   #observe(model: string, queued: number, times: StageTimes): void {
-    const stages: Partial<Record<Stage, number>> = { queue: queued, ...times };
+    // The whole request's answer is an observation, not each image's share in it.
+    const { encode: _, ...stagesOfImage } = times;
+    const stages: Partial<Record<Stage, number>> = { queue: queued, ...stagesOfImage };
     for (const [stage, ms] of Object.entries(stages)) {
       this.#metrics.stageDuration.observe({ model, precision: PRECISION, stage }, ms / 1000);
     }
@@ -183,14 +202,14 @@ export class InferenceService {
 }
 
 /** Whether this server has a route for what the model does. */
-export const isServed = ({ task }: ModelRecord): boolean => task === 'detection';
+export const isServed = ({ task }: ModelRecord): boolean => task !== 'classification';
 
 const STAGES: readonly Stage[] = ['queue', 'decode', 'preprocess', 'inference', 'postprocess', 'encode'];
 
 /** A served model as GET /v1/models shows it; with its labels as GET /v1/models/{model} does. */
 export function describeModel(served: ServedModel, withLabels: boolean): Model {
   const { record, loaded, madds, parameters, parametersFolded } = served;
-  const { name, title, task, backbone, head, dataset, input, labels, accuracy, licence, source } = record;
+  const { name, title, task, backbone, head, dataset, labels, accuracy, licence, source } = record;
   return {
     name,
     title,
@@ -201,7 +220,7 @@ export function describeModel(served: ServedModel, withLabels: boolean): Model {
     state: loaded.state,
     ...('reason' in loaded && { reason: loaded.reason }),
     precisions: loaded.state === 'ready' ? [PRECISION] : [],
-    input: { ...input, channels: 3, layout: 'NHWC', type: 'uint8' },
+    input: { ...servedSize(record), channels: 3, layout: 'NHWC', type: 'uint8' },
     label_count: labels.length,
     ...(withLabels && { labels: labels.map(({ classId, label }) => ({ class_id: classId, label })) }),
     madds,

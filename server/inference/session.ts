@@ -11,8 +11,9 @@ export interface SessionOptions {
  */
 export class ImageSession {
   readonly #session: InferenceSession;
-  /** Filled in place by each run after the first. */
+  /** Filled in place by each run after the first of its size. */
   #outputs: InferenceSession.OnnxValueMapType | undefined;
+  #size = '';
 
   private constructor(session: InferenceSession) {
     this.#session = session;
@@ -42,6 +43,9 @@ export class ImageSession {
     { height, width }: { readonly height: number; readonly width: number },
   ): Promise<Record<string, Float32Array>> {
     const feeds = { pixels: new Tensor('uint8', pixels, [1, height, width, 3]) };
+    const size = `${height}x${width}`;
+    if (size !== this.#size) this.#outputs = undefined;
+    this.#size = size;
     this.#outputs = await (this.#outputs
       ? this.#session.run(feeds, this.#outputs)
       : this.#session.run(feeds));

@@ -8,30 +8,50 @@ import { ImageError } from '../image/image-error.ts';
 import type { ModelRecord } from '../zoo/record.ts';
 import { ModelStore } from '../zoo/store.ts';
 import { ModelUnavailableError } from '../zoo/weights.ts';
-import { PHOTO_FD } from './channel.ts';
+import { ANSWER_FD, PHOTO_FD } from './channel.ts';
 import { Detector } from './detector.ts';
-import { FrameReader } from './frames.ts';
+import { FrameReader, frame } from './frames.ts';
 import type {
-  DetectMessage,
+  DetectOptions,
   FromWorker,
+  JobMessage,
   LoadedModel,
   LoadMessage,
   PhotoLimits,
+  SegmentOptions,
+  TaskName,
+  Tasks,
   ToWorker,
 } from './protocol.ts';
+import { answerSegment } from './segment_answer.ts';
+import { Segmenter } from './segmenter.ts';
 
-const detectors = new Map<string, Detector>();
+const models = new Map<string, Detector | Segmenter>();
 let limits: PhotoLimits = { maxPixels: 0 };
 
-// Threads run the same code where bench/ compares the two.
-const send = (message: FromWorker) =>
-  parentPort ? parentPort.postMessage(message) : process.send?.(message);
+const NOTHING = new Uint8Array(0);
+const answers = parentPort ? undefined : new Socket({ fd: ANSWER_FD, readable: false, writable: true });
+// A server that is gone reads no answers: the process ends with its channel.
+answers?.on('error', () => {});
+
+/** Threads run the same code where bench/ compares the two. */
+function send(message: FromWorker, body: Uint8Array = NOTHING): void {
+  if (!answers) {
+    parentPort?.postMessage({ message, body });
+    return;
+  }
+  answers.cork();
+  for (const part of frame(message, body)) answers.write(part);
+  answers.uncork();
+}
 
 async function loadModel(record: ModelRecord, { home, threads }: LoadMessage): Promise<LoadedModel> {
-  const { name } = record;
+  const { name, task } = record;
   const started = performance.now();
+  const store = new ModelStore(home);
   try {
-    detectors.set(name, await Detector.open(record, new ModelStore(home), threads));
+    const open = task === 'segmentation' ? Segmenter : Detector;
+    models.set(name, await open.open(record, store, threads));
     return { name, state: 'ready', seconds: (performance.now() - started) / 1000 };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -41,16 +61,28 @@ async function loadModel(record: ModelRecord, { home, threads }: LoadMessage): P
 
 async function load(message: LoadMessage): Promise<void> {
   limits = message.limits;
-  const models: LoadedModel[] = [];
-  for (const record of message.models) models.push(await loadModel(record, message));
-  send({ type: 'ready', models });
+  const loaded: LoadedModel[] = [];
+  for (const record of message.models) loaded.push(await loadModel(record, message));
+  send({ type: 'ready', models: loaded });
 }
 
-async function detect({ model, kind, options }: DetectMessage, bytes: Uint8Array): Promise<void> {
+async function answer({ task, model, kind, options }: JobMessage, bytes: Uint8Array): Promise<Outcome> {
+  const found = models.get(model);
+  if (task === 'detect' && found instanceof Detector) {
+    return found.detect({ kind, bytes }, options as DetectOptions, limits);
+  }
+  if (task === 'segment' && found instanceof Segmenter) {
+    return answerSegment(found, bytes, options as SegmentOptions, limits);
+  }
+  throw new Error(`model '${model}' is not loaded for '${task}'`);
+}
+
+type Outcome = Tasks[TaskName]['outcome'];
+
+async function work(message: JobMessage, bytes: Uint8Array): Promise<void> {
   try {
-    const detector = detectors.get(model);
-    if (!detector) throw new Error(`model '${model}' is not loaded`);
-    send({ type: 'done', outcome: await detector.detect({ kind, bytes }, options, limits) });
+    const { body, ...outcome } = { body: NOTHING, ...(await answer(message, bytes)) };
+    send({ type: 'done', outcome }, body);
   } catch (error) {
     if (error instanceof ImageError) send({ type: 'failed', code: error.code, message: error.message });
     else {
@@ -62,11 +94,11 @@ async function detect({ model, kind, options }: DetectMessage, bytes: Uint8Array
 
 if (parentPort) {
   parentPort.on('message', ({ message, bytes }: { message: ToWorker; bytes: Uint8Array }) => {
-    void (message.type === 'load' ? load(message) : detect(message, bytes));
+    void (message.type === 'load' ? load(message) : work(message, bytes));
   });
 } else {
   process.on('message', (message: LoadMessage) => void load(message));
-  const frames = new FrameReader<DetectMessage>((message, bytes) => void detect(message, bytes));
+  const frames = new FrameReader<JobMessage>((message, bytes) => void work(message, bytes));
   new Socket({ fd: PHOTO_FD, readable: true, writable: false }).on('data', (chunk) => frames.push(chunk));
 }
 

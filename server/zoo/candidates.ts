@@ -126,6 +126,7 @@ function specFor(facts: NetworkFacts, map: NameMap, head: HeadName): Omit<Networ
     normalization: facts.normalization ?? map.normalization(backbone.name),
     backboneStyle: body,
     headStyle: task === 'classification' ? body : styles.head,
+    ...(task === 'segmentation' && { alignCorners: map.alignCorners ?? true }),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Style } from '../../models/backbones/blocks.ts';
 import { MINUS_ONE_TO_ONE } from '../../models/graph/image_input.ts';
-import { COCO_LABELS } from './labels.ts';
+import { COCO_LABELS, VOC_LABELS } from './labels.ts';
 import type { Accuracy, ModelRecord, PackageSource } from './record.ts';
 
 const TENSORFLOW_STYLE: Style = { padding: 'same', epsilon: 1e-3, activation: 'relu6' };
@@ -25,6 +25,13 @@ const accuracyOf = (AP: number): Accuracy => ({
   dataset: '155 COCO val2017 photos',
 });
 
+/** By `thinlens eval segmentation`, on those of the same photos that have masks. */
+const meanIouOf = (mIoU: number): Accuracy => ({
+  metric: 'mIoU',
+  value: mIoU,
+  dataset: '142 COCO val2017 photos',
+});
+
 const TRAINED_FOR_DETECTION = {
   task: 'detection',
   head: 'ssdlite',
@@ -39,7 +46,22 @@ const TRAINED_FOR_DETECTION = {
   licence: 'Apache-2.0',
 } as const satisfies Partial<ModelRecord>;
 
-/** The models that this version knows, whether their weights are there or not. The first detection model is the one that runs by default. */
+const TRAINED_FOR_SEGMENTATION = {
+  task: 'segmentation',
+  head: 'deeplabv3',
+  width: 1,
+  outputStride: 16,
+  dataset: 'voc',
+  input: { width: 513, height: 513 },
+  normalization: MINUS_ONE_TO_ONE,
+  headStyle: TENSORFLOW_STYLE,
+  alignCorners: true,
+  classColumns: 21,
+  labels: VOC_LABELS,
+  licence: 'Apache-2.0',
+} as const satisfies Partial<ModelRecord>;
+
+/** The models that this version knows, whether their weights are there or not. The first for a task is the one that runs by default. */
 export const catalog: readonly ModelRecord[] = [
   {
     name: 'ssdlite_mobilenet_v2_coco',
@@ -99,5 +121,50 @@ export const catalog: readonly ModelRecord[] = [
     ),
     attribution:
       "trained for thinlens from TensorFlow's ssdlite_mobilenet_v2_coco; what was learned from which photos: docs/models/ssdlite_mnasnet_a1_coco.md",
+  },
+  {
+    ...TRAINED_FOR_SEGMENTATION,
+    name: 'deeplabv3_mobilenet_v2_voc',
+    title: 'DeepLabv3 on MobileNetV2 1.0, VOC',
+    backbone: 'mobilenet_v2',
+    backboneStyle: TENSORFLOW_STYLE,
+    accuracy: meanIouOf(0.5246),
+    source: weightsFile(
+      'deeplabv3_mobilenet_v2_voc.safetensors',
+      4_320_658,
+      '5b190258644d42aed5f388359ff2b65af59dff96c953883bd69e753bc04d2b1b',
+    ),
+    attribution:
+      "google-coral's deeplabv3_mnv2_pascal, dequantised; docs/models/deeplabv3_mobilenet_v2_voc.md",
+  },
+  {
+    ...TRAINED_FOR_SEGMENTATION,
+    name: 'deeplabv3_shufflenet_v2_voc',
+    title: 'DeepLabv3 on ShuffleNetV2 1.0x, VOC',
+    backbone: 'shufflenet_v2',
+    backboneStyle: SHUFFLENET_STYLE,
+    accuracy: meanIouOf(0.2287),
+    source: weightsFile(
+      'deeplabv3_shufflenet_v2_voc.safetensors',
+      2_365_042,
+      '7f09bfc46cfdee9836339f8382840c423184925cc1a29ca35df6a506f3f3f85a',
+    ),
+    attribution:
+      "trained for thinlens from NanoDet-m's backbone and google-coral's deeplabv3_mnv2_pascal; what was learned from which photos: docs/models/deeplabv3_shufflenet_v2_voc.md",
+  },
+  {
+    ...TRAINED_FOR_SEGMENTATION,
+    name: 'deeplabv3_mnasnet_a1_voc',
+    title: 'DeepLabv3 on MnasNet-A1 1.0, VOC',
+    backbone: 'mnasnet_a1',
+    backboneStyle: MNASNET_STYLE,
+    accuracy: meanIouOf(0.4896),
+    source: weightsFile(
+      'deeplabv3_mnasnet_a1_voc.safetensors',
+      5_085_438,
+      '5a766ce51100e319bf48c06e03f76c9fdeae50aaef0785ea36f33991844d5ff1',
+    ),
+    attribution:
+      "trained for thinlens from google-coral's deeplabv3_mnv2_pascal; what was learned from which photos: docs/models/deeplabv3_mnasnet_a1_voc.md",
   },
 ];

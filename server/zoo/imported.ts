@@ -44,38 +44,41 @@ const style = exactly(
 const checkRecord = new Ajv2020({ strict: true, strictTypes: false }).compile<
   ImportedRecord & { readonly format: number }
 >(
-  exactly({
-    format: { const: RECORD_FORMAT },
-    name: { type: 'string', pattern: MODEL_NAME.source },
-    title: text,
-    task: { enum: Object.values(TASK_OF_HEAD).filter((task, index, all) => all.indexOf(task) === index) },
-    dataset: text,
-    head: { enum: Object.keys(TASK_OF_HEAD) },
-    backbone: { enum: backbones().map(({ name }) => name) },
-    width: { type: 'number', exclusiveMinimum: 0, maximum: 16 },
-    outputStride: { enum: [8, 16, 32] },
-    input: exactly({ width: side, height: side }),
-    normalization: exactly({ scale: three, offset: three }),
-    backboneStyle: style,
-    headStyle: style,
-    classColumns: count,
-    labels: {
-      type: 'array',
-      minItems: 1,
-      items: exactly({ classId: { type: 'integer', minimum: 0 }, label: text }),
+  exactly(
+    {
+      format: { const: RECORD_FORMAT },
+      name: { type: 'string', pattern: MODEL_NAME.source },
+      title: text,
+      task: { enum: Object.values(TASK_OF_HEAD).filter((task, index, all) => all.indexOf(task) === index) },
+      dataset: text,
+      head: { enum: Object.keys(TASK_OF_HEAD) },
+      backbone: { enum: backbones().map(({ name }) => name) },
+      width: { type: 'number', exclusiveMinimum: 0, maximum: 16 },
+      outputStride: { enum: [8, 16, 32] },
+      input: exactly({ width: side, height: side }),
+      normalization: exactly({ scale: three, offset: three }),
+      backboneStyle: style,
+      headStyle: style,
+      classColumns: count,
+      labels: {
+        type: 'array',
+        minItems: 1,
+        items: exactly({ classId: { type: 'integer', minimum: 0 }, label: text }),
+      },
+      source: exactly({
+        kind: { const: 'imported' },
+        file: text,
+        bytes: count,
+        sha256: { type: 'string', pattern: '^[0-9a-f]{64}$' },
+        origin: text,
+        map: text,
+        leftOut: { type: 'array', items: text },
+      }),
+      licence: text,
+      attribution: text,
     },
-    source: exactly({
-      kind: { const: 'imported' },
-      file: text,
-      bytes: count,
-      sha256: { type: 'string', pattern: '^[0-9a-f]{64}$' },
-      origin: text,
-      map: text,
-      leftOut: { type: 'array', items: text },
-    }),
-    licence: text,
-    attribution: text,
-  }),
+    { alignCorners: { type: 'boolean' } },
+  ),
 );
 
 /** File name of a model's weights: other weights have another name, so a record always speaks of the file it was written for. */

@@ -28,8 +28,8 @@ import {
 } from './imported.ts';
 import { parseLabels } from './label_file.ts';
 import type { Label } from './labels.ts';
-import { COCO_LABELS } from './labels.ts';
-import { costOf, networkOf } from './network.ts';
+import { COCO_LABELS, VOC_LABELS } from './labels.ts';
+import { costOf, networkOf, servedSize } from './network.ts';
 import type { NetworkFacts } from './network_facts.ts';
 import type { NetworkSpec } from './record.ts';
 import { TASK_OF_HEAD } from './record.ts';
@@ -250,10 +250,12 @@ async function labelsOf(
 
 /** The dataset whose labels these are. */
 function datasetOf(labels: readonly Label[]): string {
-  const coco = new Map(COCO_LABELS.map(({ classId, label }) => [classId, label]));
-  const isCoco =
-    labels.length === coco.size && labels.every(({ classId, label }) => coco.get(classId) === label);
-  return isCoco ? 'coco' : 'custom';
+  const known = Object.entries({ coco: COCO_LABELS, voc: VOC_LABELS });
+  const found = known.find(([, own]) => {
+    const names = new Map(own.map(({ classId, label }) => [classId, label]));
+    return labels.length === own.length && labels.every(({ classId, label }) => names.get(classId) === label);
+  });
+  return found?.[0] ?? 'custom';
 }
 
 /** Weights first, then a trial, then the record: what does not run is never listed. */
@@ -268,7 +270,7 @@ async function keep(
   await writeWeights(store.home, record.source.file, bytes);
   try {
     const { onnx } = await store.compiled(record);
-    checkFinite(record, await trial(onnx, record.input));
+    checkFinite(record, await trial(onnx, servedSize(record)));
     await writeRecord(store.home, record);
   } catch (error) {
     // What was there before may be made from the same.

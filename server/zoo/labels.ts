@@ -90,3 +90,36 @@ export const COCO_LABELS: readonly Label[] = Object.entries({
   89: 'hair drier',
   90: 'toothbrush',
 }).map(([classId, label]) => ({ classId: Number(classId), label }));
+
+/**
+ * PASCAL VOC's 20 object classes and the background, by their indices in the annotation files' masks, under VOC's own
+ * names. Source: VOCdevkit 2012, VOCopts.classes.
+ */
+export const VOC_LABELS: readonly Label[] = [
+  'background',
+  'aeroplane',
+  'bicycle',
+  'bird',
+  'boat',
+  'bottle',
+  'bus',
+  'car',
+  'cat',
+  'chair',
+  'cow',
+  'diningtable',
+  'dog',
+  'horse',
+  'motorbike',
+  'person',
+  'pottedplant',
+  'sheep',
+  'sofa',
+  'train',
+  'tvmonitor',
+].map((label, classId) => ({ classId, label }));
+
+/** The class that stands for nothing in particular, where the dataset has one. */
+export function backgroundOf(labels: readonly Label[]): number | undefined {
+  return labels.find(({ label }) => label.toLowerCase() === 'background')?.classId;
+}

@@ -1,4 +1,5 @@
 import { buildDeeplabv3 } from '../../heads/deeplabv3/graph.ts';
+import { alignedSide } from '../../heads/deeplabv3/input_size.ts';
 import { buildSsdlite } from '../../heads/ssdlite/graph.ts';
 import { buildClassifier } from '../../models/backbones/classifier.ts';
 import { backboneNamed } from '../../models/backbones/registry.ts';
@@ -8,6 +9,7 @@ import type { Graph } from '../../models/graph/graph.ts';
 import { GraphError } from '../../models/graph/graph.ts';
 import type { InputSize } from '../../models/graph/image_input.ts';
 import type { NetworkSpec } from './record.ts';
+import { TASK_OF_HEAD } from './record.ts';
 
 export interface NetworkOptions {
   /** `pixels` (what is served): uint8 [H, W, 3], normalised inside. `tensor`: float32 [3, H, W] as the network was trained on. */
@@ -94,7 +96,17 @@ function named(graph: Graph, own: readonly string[], taps: readonly string[]): N
   return { graph: { ...graph, outputs: [...once.values()] }, grids: [], outputs };
 }
 
-/** Work and size of a record's network, one image. */
+/**
+ * The size that a record's network is served at: its input, and of a segmentation network the nearest that is aligned, a square
+ * photo's. Others of its sizes see less.
+ */
+export function servedSize({ head, input, outputStride }: NetworkSpec): InputSize {
+  if (TASK_OF_HEAD[head] !== 'segmentation') return input;
+  const side = alignedSide(Math.max(input.height, input.width), outputStride);
+  return { height: side, width: side };
+}
+
+/** Work and size of a record's network, one image of the size that it is served at. */
 export function costOf(spec: NetworkSpec & { readonly name: string }): Cost {
-  return cost(networkOf(spec).graph);
+  return cost(networkOf(spec, { size: servedSize(spec) }).graph);
 }

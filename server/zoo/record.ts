@@ -28,11 +28,19 @@ export interface NetworkSpec {
   readonly width: number;
   /** Input pixels to one cell of the backbone's last map. */
   readonly outputStride: OutputStride;
-  /** Pixels. A detection model's is square: the whole photo (or the region asked for) is squashed to it. */
+  /**
+   * Pixels. A detection model's is square: the whole photo (or the region asked for) is squashed to it. Of a segmentation
+   * model's only the long side counts: photos keep their proportions.
+   */
   readonly input: { readonly width: number; readonly height: number };
   readonly normalization: Normalization;
   readonly backboneStyle: Style;
   readonly headStyle: Style;
+  /**
+   * Of a segmentation model, how its logits lie over the input. True, as where absent: the outermost on the centres of the
+   * outermost pixels (TensorFlow's DeepLab). False: in the middle of equal parts (half-pixel centres, transformers').
+   */
+  readonly alignCorners?: boolean;
   /** Columns of the class predictions: a detection model's include the background (0), a segmentation model's are all its classes. */
   readonly classColumns: number;
 }

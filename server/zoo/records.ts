@@ -1,6 +1,6 @@
 import { catalog } from './catalog.ts';
 import { readImported } from './imported.ts';
-import type { ModelRecord } from './record.ts';
+import type { ModelRecord, Task } from './record.ts';
 
 /** Every model that can be named: the catalog's, in its order, then those imported into the store at `home`, by name. */
 export function records(home: string): ModelRecord[] {
@@ -15,5 +15,7 @@ export function recordNamed(name: string, home: string): ModelRecord | undefined
   );
 }
 
-/** The model that runs where none is named. */
-export const DEFAULT_MODEL = catalog.find(({ task }) => task === 'detection')?.name ?? '';
+/** The model that runs where none is named: the catalog's first for that task. */
+export function defaultModel(wanted: Task): string {
+  return catalog.find(({ task }) => task === wanted)?.name ?? '';
+}

@@ -4,12 +4,12 @@ import { lower } from '../../models/graph/lowering.ts';
 import { toOnnx } from '../../models/graph/onnx/writer.ts';
 import { checkFit } from '../../models/weights/fit.ts';
 import { makeFolder, sha256Of, sweep, writeAtomically } from './files.ts';
-import { networkOf } from './network.ts';
+import { networkOf, servedSize } from './network.ts';
 import type { ModelRecord } from './record.ts';
 import { loadWeights } from './weights.ts';
 
 /** Raised whenever the same record, graph and weights would compile to other bytes than before. */
-const COMPILER_VERSION = 2;
+const COMPILER_VERSION = 3;
 
 const compiledFolder = (home: string) => join(home, 'compiled');
 
@@ -74,7 +74,7 @@ export class ModelStore {
 
   /** Where the compiled form of `record` lies, whether it exists or not. */
   pathOf(record: ModelRecord): string {
-    const { nodes, outputs } = lower(networkOf(record).graph).graph;
+    const { nodes, outputs } = lower(servedGraph(record)).graph;
     const key = sha256Of(Buffer.from(JSON.stringify([COMPILER_VERSION, record, nodes, outputs]))).slice(
       0,
       16,
@@ -83,13 +83,17 @@ export class ModelStore {
   }
 }
 
+const servedGraph = (record: ModelRecord) => networkOf(record, { size: servedSize(record) }).graph;
+
 async function compile(record: ModelRecord, home: string): Promise<Uint8Array> {
-  const { graph } = networkOf(record);
+  const graph = servedGraph(record);
   const weights = await loadWeights(record, home);
   checkFit(graph, weights, `the checkpoint of ${record.name}`);
   const lowered = lower(graph);
   return toOnnx(lowered.graph, lowered.weights(weights), {
     metadata: { model: record.name, licence: record.licence, attribution: record.attribution },
+    // All sizes that photos are fitted to have the same padding as this one.
+    anySize: record.task === 'segmentation',
   });
 }
 

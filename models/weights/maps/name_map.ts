@@ -32,6 +32,8 @@ export interface NameMap {
   readonly styles: (backbone: string, head: string) => { readonly backbone: Style; readonly head: Style };
   /** Of the library's own checkpoints. */
   readonly normalization: (backbone: string) => Normalization;
+  /** Of the library's segmentation networks, whether logits are brought to the image's size corner on corner; it is so where absent. */
+  readonly alignCorners?: boolean;
   readonly recipes: (target: MapTarget) => Recipe[];
   /** Names of tensors that the network has no use for. */
   readonly leftOut: (target: MapTarget) => readonly RegExp[];

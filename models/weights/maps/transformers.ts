@@ -57,6 +57,7 @@ export const transformers: NameMap = {
     };
   },
   normalization: () => MINUS_ONE_TO_ONE,
+  alignCorners: false,
   recipes: (target) => namesOf(target).names.recipes(target.graph),
   leftOut: ({ head }) =>
     head === 'classifier' ? [BATCH_COUNTERS] : [BATCH_COUNTERS, /^mobilenet_v2\.conv_1x1\./],

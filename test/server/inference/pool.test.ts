@@ -5,13 +5,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, ChannelEvents } from '../../../server/inference/channel.ts';
 import type { Job, PoolOptions, RestartReason } from '../../../server/inference/pool.ts';
 import { JobError, WorkerPool } from '../../../server/inference/pool.ts';
-import type { DetectMessage, DetectOutcome, LoadedModel } from '../../../server/inference/protocol.ts';
+import type { DetectOutcome, JobMessage, LoadedModel } from '../../../server/inference/protocol.ts';
+
+const NO_BODY = new Uint8Array(0);
 
 class FakeWorker implements Channel {
   /** What workers say of their models. */
   static report: readonly LoadedModel[] = [];
   readonly pid = undefined;
-  readonly taken: DetectMessage[] = [];
+  readonly taken: JobMessage[] = [];
   readonly events: ChannelEvents;
   killed = false;
 
@@ -20,10 +22,10 @@ class FakeWorker implements Channel {
   }
 
   load(): void {
-    queueMicrotask(() => this.events.message({ type: 'ready', models: FakeWorker.report }));
+    queueMicrotask(() => this.events.message({ type: 'ready', models: FakeWorker.report }, NO_BODY));
   }
 
-  detect(message: DetectMessage): void {
+  work(message: JobMessage): void {
     this.taken.push(message);
   }
 
@@ -33,16 +35,14 @@ class FakeWorker implements Channel {
   }
 
   /** The job that it has and did not answer yet. */
-  get job(): DetectMessage {
+  get job(): JobMessage {
     return this.taken.at(-1) ?? assert.fail('the worker was given no job');
   }
 
   finish(outcome: Partial<DetectOutcome> = {}): void {
     const times = { decode: 1, preprocess: 0, inference: 1, postprocess: 1 };
-    this.events.message({
-      type: 'done',
-      outcome: { image: { width: 1, height: 1 }, objects: [], times, ...outcome },
-    });
+    const found = { image: { width: 1, height: 1 }, objects: [], times, ...outcome };
+    this.events.message({ type: 'done', outcome: found }, NO_BODY);
   }
 }
 
@@ -67,7 +67,8 @@ async function pool(options: Partial<PoolOptions> = {}, report: readonly LoadedM
   return { pool: made, workers, restarts };
 }
 
-const job = (name: string): Job => ({
+const job = (name: string): Job<'detect'> => ({
+  task: 'detect',
   model: name,
   photo: { kind: 'encoded', bytes: new Uint8Array(1) },
   options: { scoreThreshold: 0, iouThreshold: 0, maxDetections: 1, agnosticNms: false },
@@ -117,7 +118,8 @@ describe('the worker pool', () => {
   test("passes on a worker's refusal with its code, and the worker goes on", async () => {
     const { pool: made, workers } = await pool({ workers: 1 });
     const [result] = made.submit([job('a')]);
-    worker(workers, 0).events.message({ type: 'failed', code: 'undecodable_image', message: 'broken' });
+    const refused = { type: 'failed', code: 'undecodable_image', message: 'broken' } as const;
+    worker(workers, 0).events.message(refused, NO_BODY);
     await assert.rejects(result ?? assert.fail(), code('undecodable_image'));
     const [next] = made.submit([job('b')]);
     worker(workers, 0).finish();
@@ -273,7 +275,7 @@ describe('the worker pool', () => {
       load: { models: [], home: '', threads: 1, limits: { maxPixels: 1 } },
       spawn: (events) => {
         queueMicrotask(() => events.exit('exit code 1'));
-        return { pid: undefined, load: () => {}, detect: () => {}, kill: () => {} };
+        return { pid: undefined, load: () => {}, work: () => {}, kill: () => {} };
       },
       onRestart: (reason) => restarts.push(reason),
     });

@@ -1,0 +1,84 @@
+import type { Response } from 'express';
+import type { InferenceService, ServedModel } from '../inference/service.ts';
+import type { Task } from '../zoo/record.ts';
+import { PRECISION } from '../zoo/record.ts';
+import { context } from './context.ts';
+import { HttpProblem } from './problem.ts';
+import { quote } from './query.ts';
+
+/** No more unknown classes than this are named in one problem. */
+const MOST_NAMED = 10;
+
+/** What a request says of the model that is to run. */
+export interface ModelQuery {
+  readonly model?: string;
+  readonly precision: string;
+  readonly classes?: readonly string[];
+}
+
+/** The model that runs, and the classes of it that are asked for, by id. */
+export interface ModelChoice {
+  readonly served: ServedModel;
+  readonly classIds?: readonly number[];
+}
+
+/**
+ * The model that a request asks for, or the default one for `task`; metrics and log are told.
+ * @throws HttpProblem where there is none of that name, it does something else, cannot run, or lacks precision or classes
+ */
+export function chooseModel(
+  service: InferenceService,
+  task: Task,
+  { model, precision, classes }: ModelQuery,
+  response: Response,
+): ModelChoice {
+  const served = modelFor(service, task, model ?? service.defaultModel(task));
+  const { name } = served.record;
+  const { seen } = context(response);
+  seen.model = name;
+  if (precision !== PRECISION) {
+    throw new HttpProblem(
+      'precision_unavailable',
+      `${name} has no ${precision}: its precisions are ${PRECISION}`,
+    );
+  }
+  seen.precision = PRECISION;
+  return { served, ...(classes && { classIds: classIdsOf(served, classes) }) };
+}
+
+function modelFor(service: InferenceService, task: Task, name: string): ServedModel {
+  const served = service.model(name);
+  if (!served) {
+    const known = service.models.map(({ record }) => record.name).join(', ');
+    throw new HttpProblem('unknown_model', `there is no model ${quote(name)}: the models are ${known}`);
+  }
+  if (served.record.task !== task) {
+    const fitting = service.models.filter(({ record }) => record.task === task);
+    const names = fitting.map(({ record }) => record.name).join(', ');
+    throw new HttpProblem(
+      'wrong_task',
+      `${name} is for ${served.record.task}, and this path is for ${task}: models for that are ${names}`,
+    );
+  }
+  if (served.loaded.state !== 'ready') {
+    const why = 'reason' in served.loaded ? `cannot run: ${served.loaded.reason}` : 'is loading';
+    throw new HttpProblem('model_unavailable', `${name} ${why}`, { headers: { 'Retry-After': '5' } });
+  }
+  return served;
+}
+
+/** Class ids of labels or ids as a request gave them. @throws HttpProblem naming those that the model does not have */
+function classIdsOf({ record }: ServedModel, wanted: readonly string[]): number[] {
+  const ids = new Map(
+    record.labels.flatMap(({ classId, label }) => [
+      [label, classId],
+      [String(classId), classId],
+    ]),
+  );
+  const unknown = wanted.filter((text) => !ids.has(text));
+  if (unknown.length > 0) {
+    const detail = `classes has ${unknown.slice(0, MOST_NAMED).map(quote).join(', ')}, which ${record.name} does not know: GET /v1/models/${record.name} lists its labels and ids`;
+    throw new HttpProblem('invalid_parameter', detail, { errors: [{ parameter: 'classes', detail }] });
+  }
+  return [...new Set(wanted.map((text) => ids.get(text) as number))].sort((a, b) => a - b);
+}

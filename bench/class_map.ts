@@ -1,11 +1,15 @@
 /**
  * From logits to a class map and its encodings: CPU time of each step, on photos of 640x480 and of 12
- * megapixels; and several views averaged.
+ * megapixels, and the memory that they add to a process's peak; and several views averaged.
  *   node dist/bench/class_map.js [--logits FILE.safetensors] [--rounds N] [--json]
  * Without --logits, logits are soft blobs of six classes over background. A file's tensor `logits` must be
  * [1, 21, 33, 33], of a square photo of 513x513, and is stretched over the photos.
  */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { classMap } from '../heads/deeplabv3/class_map.ts';
 import { confidenceMap } from '../heads/deeplabv3/confidence.ts';
@@ -15,6 +19,7 @@ import { encodeMaskPng, encodePalettePng } from '../heads/deeplabv3/png.ts';
 import { type Polygon, polygons } from '../heads/deeplabv3/polygons.ts';
 import { compressCounts, encodeRle } from '../heads/deeplabv3/rle.ts';
 import { rowRuns } from '../heads/deeplabv3/row_runs.ts';
+import type { Size } from '../heads/deeplabv3/size.ts';
 import { summarizeClasses } from '../heads/deeplabv3/summary.ts';
 import { averageViews, commonGrid } from '../heads/deeplabv3/views.ts';
 import { VOC_COLORS } from '../heads/deeplabv3/voc_colors.ts';
@@ -27,6 +32,8 @@ const { values: options } = parseArgs({
     logits: { type: 'string' },
     rounds: { type: 'string', default: '15' },
     json: { type: 'boolean', default: false },
+    // How the benchmark runs itself, in a process without a past.
+    peak: { type: 'string' },
   },
 });
 
@@ -57,6 +64,47 @@ function measure(work: () => unknown): number {
   );
 }
 
+/** What makes an answer of a class map. */
+const ANSWERS = {
+  'class map': () => {},
+  'palette PNG': (map: Uint8Array, photo: Size) => encodePalettePng(map, photo, VOC_COLORS),
+  'RLE of all classes': (map: Uint8Array, photo: Size) => {
+    const runs = rowRuns(map, photo);
+    return summarizeClasses(runs).map(({ class_id }) => compressCounts(encodeRle(runs, class_id).counts));
+  },
+  'mask PNGs of all classes': (map: Uint8Array, photo: Size) =>
+    summarizeClasses(rowRuns(map, photo)).map(({ class_id }) => encodeMaskPng(map, photo, class_id)),
+} as const;
+
+/** Bytes, of this process alone: what getrusage tells is no less than the parent had. Linux. */
+function peakRss(): number {
+  const [, kibibytes] = /VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+  return Number(kibibytes) * 1024;
+}
+
+/** Bytes a pixel of 12 megapixels that `answer` adds to this process's peak, after the same of 640x480. */
+function peakOf(answer: keyof typeof ANSWERS): number {
+  const [small, large] = photos;
+  const work = (photo: Size) => {
+    const mapping = gridMapping({ photo, resized: input, input, grid: logits, alignCorners: true });
+    ANSWERS[answer](classMap(logits, mapping, photo), photo);
+  };
+  for (let i = 0; i < 20; i++) work(small);
+  const before = peakRss();
+  work(large);
+  return (peakRss() - before) / (large.width * large.height);
+}
+
+async function peaks(): Promise<Record<string, number>> {
+  const found: Record<string, number> = {};
+  for (const answer of Object.keys(ANSWERS)) {
+    const args = ['--peak', answer, ...(options.logits ? ['--logits', options.logits] : [])];
+    const [bytes] = await once(fork(fileURLToPath(import.meta.url), args), 'message');
+    found[answer] = bytes as number;
+  }
+  return found;
+}
+
 const TOLERANCES = [0, 1, 2];
 
 const countCorners = (found: readonly (readonly Polygon[])[]) =>
@@ -66,8 +114,12 @@ const logits = readLogits();
 const photos = [
   { width: 640, height: 480 },
   { width: 4000, height: 3000 },
-];
+] as const;
 const input = { height: 513, width: 513 };
+if (options.peak) {
+  process.send?.(peakOf(options.peak as keyof typeof ANSWERS));
+  process.exit();
+}
 const results = photos.map((photo) => {
   const mapping = gridMapping({ photo, resized: input, input, grid: logits, alignCorners: true });
   const map = classMap(logits, mapping, photo);
@@ -148,11 +200,14 @@ function measureViews() {
   });
 }
 const views = measureViews();
+const peakBytes = await peaks();
 
 const machine = { cpu: cpus()[0]?.model, cpus: cpus().length, node: process.version };
 const date = new Date().toISOString().slice(0, 10);
 if (options.json) {
-  console.log(JSON.stringify({ date, machine, logits: options.logits ?? 'blobs', results, views }, null, 2));
+  console.log(
+    JSON.stringify({ date, machine, logits: options.logits ?? 'blobs', results, peakBytes, views }, null, 2),
+  );
 } else {
   console.log(
     `${date}, ${machine.cpus} x ${machine.cpu}, Node ${machine.node}, logits: ${options.logits ?? 'blobs'}`,
@@ -164,6 +219,9 @@ if (options.json) {
     for (const [step, ms] of Object.entries(milliseconds))
       console.log(`  ${step.padEnd(40)} ${ms.toFixed(2)}`);
   }
+  console.log('Bytes a pixel that a photo of 12 megapixels adds to the peak:');
+  for (const [answer, bytes] of Object.entries(peakBytes))
+    console.log(`  ${answer.padEnd(40)} ${bytes.toFixed(2)}`);
   console.log('12 views averaged, 640x480:');
   for (const { spacing, milliseconds, different } of views) {
     console.log(

@@ -46,6 +46,11 @@ export interface ViewOptions {
   readonly multiScale: boolean;
   /** Each scale also mirrored left to right, averaged. */
   readonly flip: boolean;
+  /**
+   * As references evaluate: resized in exact proportion and padded to the network's square, for comparing figures with theirs.
+   * Otherwise the network sees the photo alone, which costs less and finds more.
+   */
+  readonly padded?: boolean;
 }
 
 /** How masks sit inside JSON. */

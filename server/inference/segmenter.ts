@@ -18,14 +18,14 @@ import { ImageSession } from './session.ts';
 
 /** A byte holds no more. */
 const MAX_CLASSES = 256;
-/** Resized pixels to a point of the grid that views are averaged on: a fifth of a per mille of the pixels differs from 1 (bench/class_map.ts). */
+/** Resized pixels to a point of the grid that views are averaged on; 0.05 % of the pixels differ from a grid of all (bench/class_map.ts). */
 const VIEW_SPACING = 4;
 
 /** What the network said of a photo, to be read at any of its pixels. */
 export interface Segmentation {
   /** Size of the photo as a person sees it. */
   readonly image: Size;
-  /** Size that the network saw it at, without scaling. */
+  /** Size that the network saw it at, without scaling, any padding included. */
   readonly input: Size;
   readonly logits: LogitMap;
   /** From the photo's pixels to the points of `logits`. */
@@ -35,6 +35,17 @@ export interface Segmentation {
   /** Postprocessing is the averaging of views. */
   readonly times: StageTimes;
 }
+
+/** One look at a photo: the size that it is resized to, and that of the input, in whose upper left corner it lies. */
+interface Look {
+  readonly resized: Size;
+  readonly input: Size;
+}
+
+/** The pixel that is nearest to 0 once it is normalised to -1 to 1, which is what references pad with. */
+const PADDING_PIXEL = 128;
+
+const area = ({ width, height }: Size) => width * height;
 
 /** Everything between a photo's bytes and its class map, for one model: decode, network, views. */
 export class Segmenter {
@@ -62,7 +73,8 @@ export class Segmenter {
     const segmenter = new Segmenter(record, await ImageSession.open(onnx, { threads }));
     const size = servedSize(record);
     const logits = await segmenter.#logits(new Uint8Array(size.height * size.width * 3), size);
-    classMap(logits, segmenter.#mapping(size, size, logits, false), size);
+    const look = { resized: size, input: size };
+    classMap(logits, segmenter.#mapping(size, look, logits, false), size);
     return segmenter;
   }
 
@@ -73,73 +85,55 @@ export class Segmenter {
    */
   async segment(bytes: Uint8Array, options: ViewOptions, limits: PhotoLimits): Promise<Segmentation> {
     const started = performance.now();
-    const sizesOf = (photo: Size) => this.#viewSizes(photo, options);
     const decoded = await decodeImage(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), {
-      fit: (photo) => sizesOf(photo).reduce((a, b) => (b.width * b.height > a.width * a.height ? b : a)),
+      fit: (photo) =>
+        this.#looks(photo, options)
+          .map(({ resized }) => resized)
+          .reduce((a, b) => (area(b) > area(a) ? b : a)),
       ...limits,
     });
     const { image } = decoded;
-    const sizes = sizesOf(image);
-    const decodedAt = performance.now();
-    let preprocess = 0;
-    let inference = 0;
-    const timed = async <Result>(work: () => Promise<Result> | Result, add: (ms: number) => void) => {
-      const from = performance.now();
-      const result = await work();
-      add(performance.now() - from);
-      return result;
-    };
-    const seen: { size: Size; mirrored: boolean; logits: LogitMap }[] = [];
-    for (const size of sizes) {
-      const prepare = (ms: number) => {
-        preprocess += ms;
-      };
-      const plain = await timed(() => resizePixels(decoded.pixels, decoded.size, size), prepare);
+    const clock = new Clock();
+    const decode = performance.now() - started;
+    const seen: Seen[] = [];
+    for (const look of this.#looks(image, options)) {
+      const resized = await resizePixels(decoded.pixels, decoded.size, look.resized);
       for (const mirrored of options.flip ? [false, true] : [false]) {
-        const pixels = mirrored ? await timed(() => mirrorPixels(plain, size), prepare) : plain;
-        const logits = await timed(
-          () => this.#logits(pixels, size),
-          (ms) => {
-            inference += ms;
-          },
-        );
-        seen.push({ size, mirrored, logits });
+        const pixels = padded(mirrored ? mirrorPixels(resized, look.resized) : resized, look);
+        clock.lap('preprocess');
+        const logits = await this.#logits(pixels, look.input);
+        clock.lap('inference');
+        seen.push({ look, mirrored, logits });
       }
     }
-    const inferredAt = performance.now();
-    const input = this.#fitted(image, 1);
+    const { input } = this.#look(image, 1, options);
     const [only] = seen;
     const { logits, mapping } =
       seen.length === 1 && only
-        ? { logits: only.logits, mapping: this.#mapping(image, only.size, only.logits, false) }
-        : this.#average(seen, image, input);
-    return {
-      image,
-      input,
-      logits,
-      mapping,
-      madds: seen.reduce((sum, { size }) => sum + this.#maddsOf(size), 0),
-      times: {
-        decode: decodedAt - started,
-        preprocess,
-        inference,
-        postprocess: performance.now() - inferredAt,
-      },
-    };
+        ? { logits: only.logits, mapping: this.#mapping(image, only.look, only.logits, false) }
+        : this.#average(seen, image);
+    clock.lap('postprocess');
+    const madds = seen.reduce((sum, { look }) => sum + this.#maddsOf(look.input), 0);
+    return { image, input, logits, mapping, madds, times: { decode, ...clock.times } };
   }
 
   async close(): Promise<void> {
     await this.#session.close();
   }
 
-  /** The size of a photo at `scale`, whose long side is the network's, scaled. */
-  #fitted(photo: Size, scale: number): Size {
-    const { width } = scaledSize(servedSize(this.record), scale);
-    return fittedSize(photo, width, this.record.outputStride);
+  #look(photo: Size, scale: number, { padded: toSquare = false }: ViewOptions): Look {
+    const square = scaledSize(servedSize(this.record), scale);
+    if (!toSquare) {
+      const fitted = fittedSize(photo, square.width, this.record.outputStride);
+      return { resized: fitted, input: fitted };
+    }
+    const ratio = square.width / Math.max(photo.width, photo.height);
+    const along = (pixels: number) => Math.max(1, Math.round(pixels * ratio));
+    return { resized: { width: along(photo.width), height: along(photo.height) }, input: square };
   }
 
-  #viewSizes(photo: Size, { multiScale }: ViewOptions): Size[] {
-    return (multiScale ? MULTI_SCALES : [1]).map((scale) => this.#fitted(photo, scale));
+  #looks(photo: Size, options: ViewOptions): Look[] {
+    return (options.multiScale ? MULTI_SCALES : [1]).map((scale) => this.#look(photo, scale, options));
   }
 
   /** @param pixels [height, width, 3] of an aligned size @returns a copy, which later runs leave alone */
@@ -154,21 +148,22 @@ export class Segmenter {
     return { data: data.slice(), classes, ...grid };
   }
 
-  #mapping(photo: Size, size: Size, grid: Size, mirrored: boolean): GridMapping {
+  #mapping(photo: Size, look: Look, grid: Size, mirrored: boolean): GridMapping {
     const { alignCorners = true } = this.record;
-    return gridMapping({ photo, resized: size, input: size, grid, alignCorners, mirrored });
+    return gridMapping({ photo, ...look, grid, alignCorners, mirrored });
   }
 
-  #average(
-    seen: readonly { readonly size: Size; readonly mirrored: boolean; readonly logits: LogitMap }[],
-    image: Size,
-    input: Size,
-  ): { logits: LogitMap; mapping: GridMapping } {
-    const grid = commonGrid(image, input, VIEW_SPACING);
+  /** On a grid of the photo as the network sees it without scaling. */
+  #average(seen: readonly Seen[], image: Size): { logits: LogitMap; mapping: GridMapping } {
+    const grid = commonGrid(
+      image,
+      this.#look(image, 1, { multiScale: false, flip: false }).resized,
+      VIEW_SPACING,
+    );
     const views = seen.map(
-      ({ size, mirrored, logits }): View => ({
+      ({ look, mirrored, logits }): View => ({
         logits,
-        mapping: this.#mapping(grid, size, logits, mirrored),
+        mapping: this.#mapping(grid, look, logits, mirrored),
       }),
     );
     return { logits: averageViews(views, grid), mapping: grid.mapping };
@@ -182,4 +177,33 @@ export class Segmenter {
     this.#madds.set(key, madds);
     return madds;
   }
+}
+
+/** What the network said of one look. */
+interface Seen {
+  readonly look: Look;
+  readonly mirrored: boolean;
+  readonly logits: LogitMap;
+}
+
+/** Milliseconds by stage, each lap added to the stage that it ends. */
+class Clock {
+  readonly times = { preprocess: 0, inference: 0, postprocess: 0 };
+  #since = performance.now();
+
+  lap(stage: keyof Clock['times']): void {
+    const now = performance.now();
+    this.times[stage] += now - this.#since;
+    this.#since = now;
+  }
+}
+
+/** The pixels in the upper left corner of the input; as they are where they fill it. */
+function padded(pixels: Uint8Array, { resized, input }: Look): Uint8Array {
+  if (area(resized) === area(input)) return pixels;
+  const filled = new Uint8Array(area(input) * 3).fill(PADDING_PIXEL);
+  const row = resized.width * 3;
+  for (let y = 0; y < resized.height; y++)
+    filled.set(pixels.subarray(y * row, (y + 1) * row), y * input.width * 3);
+  return filled;
 }

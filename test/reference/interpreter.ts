@@ -51,8 +51,23 @@ function compute(node: Node, inputs: readonly Numbers[], weights: Weights, shape
         x.data.subarray(c * plane, (c + 1) * plane).reduce((sum, value) => sum + value, 0) / plane;
       return { shape, data: Float64Array.from({ length: x.shape[0] ?? 0 }, mean) };
     }
-    case 'add':
-      return { shape, data: x.data.map((value, i) => value + (inputs[1]?.data[i] as number)) };
+    case 'add': {
+      const other = inputs[1]?.data ?? new Float64Array();
+      // A value of its shape, or a number a channel.
+      const perNumber = x.data.length / other.length;
+      return { shape, data: x.data.map((value, i) => value + (other[Math.floor(i / perNumber)] as number)) };
+    }
+    case 'broadcast': {
+      const [, height, width] = shape;
+      const cells = (height ?? 0) * (width ?? 0);
+      return {
+        shape,
+        data: Float64Array.from(
+          { length: x.data.length * cells },
+          (_, i) => x.data[Math.floor(i / cells)] as number,
+        ),
+      };
+    }
     case 'slice':
       if (node.axis !== 0) throw new Error('slices along channels only');
       return { shape, data: x.data.slice(node.start * plane, node.end * plane) };

@@ -70,7 +70,7 @@ export class Segmenter {
       );
     }
     const { onnx } = await store.compiled(record);
-    const segmenter = new Segmenter(record, await ImageSession.open(onnx, { threads }));
+    const segmenter = new Segmenter(record, await ImageSession.open(onnx, { threads, manySizes: true }));
     const size = servedSize(record);
     const logits = await segmenter.#logits(new Uint8Array(size.height * size.width * 3), size);
     const look = { resized: size, input: size };

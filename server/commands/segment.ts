@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { confidenceMap } from '../../heads/deeplabv3/confidence.ts';
 import { encodePalettePng } from '../../heads/deeplabv3/png.ts';
 import { VOC_COLORS } from '../../heads/deeplabv3/voc_colors.ts';
+import { quote } from '../../models/weights/quote.ts';
 import type { Mask, Segment, SegmentResponse } from '../../openapi/types.ts';
 import { drawClasses } from '../image/overlay.ts';
 import { segmentFrame } from '../inference/response.ts';
@@ -112,7 +113,7 @@ function classIdsOf({ name, labels }: ModelRecord, list: string): number[] {
     const some = labels.slice(0, MOST_NAMED).map(({ label }) => label);
     if (labels.length > some.length) some.push(`${labels.length - some.length} more`);
     throw new CommandError(
-      `--classes has ${unknown.map((text) => `'${text}'`).join(', ')}, which ${name} does not know: its classes are ${some.join(', ')}`,
+      `--classes has ${unknown.map(quote).join(', ')}, which ${name} does not know: its classes are ${some.join(', ')}`,
     );
   }
   return [...new Set(wanted.map((text) => ids.get(text) as number))];
@@ -176,7 +177,7 @@ function print(photo: string, { image, segments, timing, written }: Answer): voi
   );
   if (segments.length === 0) return;
   const isSure = written.confidence !== undefined;
-  const head = ['label', 'pixels', 'x_min', 'y_min', 'x_max', 'y_max', ...(isSure ? ['confidence'] : [])];
+  const head = ['label', 'share', 'x_min', 'y_min', 'x_max', 'y_max', ...(isSure ? ['confidence'] : [])];
   const table = new Table({
     head,
     colAligns: head.map((_, column) => (column === 0 ? 'left' : 'right')),
@@ -185,7 +186,7 @@ function print(photo: string, { image, segments, timing, written }: Answer): voi
   for (const { label, fraction, box, confidence } of segments) {
     table.push([
       label,
-      `${(100 * fraction).toFixed(1)} %`,
+      `${(100 * fraction).toFixed(2)} %`,
       ...[box.x_min, box.y_min, box.x_max, box.y_max].map(String),
       ...(isSure ? [(confidence ?? 0).toFixed(3)] : []),
     ]);

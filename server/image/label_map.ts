@@ -46,10 +46,10 @@ export function decodeLabelMap(bytes: Uint8Array, { maxPixels }: { readonly maxP
   }
   const [bits = 0, kind = 0, interlaced = 0] = [BITS_AT, KIND_AT, INTERLACE_AT].map((at) => bytes[at]);
   if (!(kind === PALETTE || (kind === GREY && bits === 8))) {
-    throw unsupported(`This is a PNG of kind ${KINDS[kind] ?? kind} at ${bits} bits.`);
+    throw unsupported(`This PNG is ${bits}-bit ${KINDS[kind] ?? `of kind ${kind}`}.`);
   }
   if (interlaced && bits < 8) {
-    throw unsupported(`This is an interlaced PNG at ${bits} bits; interlaced ones are read at 8 bits only.`);
+    throw unsupported(`This PNG is ${bits}-bit and interlaced; interlaced ones are read at 8 bits only.`);
   }
   const { width, height, data } = read(bytes);
   return { width, height, labels: unpack(data as Uint8Array, { width, height }, bits) };

@@ -30,6 +30,9 @@ const MASK_FORMATS = {
   polygons: 'polygons',
 } as const;
 
+/** No more labels than this are named in one sentence. */
+const MOST_NAMED = 24;
+
 interface Options {
   readonly out: string;
   readonly model: string;
@@ -118,9 +121,6 @@ function classIdsOf({ name, labels }: ModelRecord, list: string): number[] {
   }
   return [...new Set(wanted.map((text) => ids.get(text) as number))];
 }
-
-/** No more labels than this are named in one sentence. */
-const MOST_NAMED = 24;
 
 async function segmentPhoto(
   segmenter: Segmenter,

@@ -12,6 +12,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./commands/serve.ts')).serveCommand(),
   models: async () => (await import('./commands/models.ts')).modelsCommand(),
   detect: async () => (await import('./commands/detect.ts')).detectCommand(),
+  segment: async () => (await import('./commands/segment.ts')).segmentCommand(),
   cost: async () => (await import('./commands/cost.ts')).costCommand(),
   eval: async () => (await import('./commands/eval.ts')).evalCommand(),
   import: async () => (await import('./commands/import.ts')).importCommand(),
@@ -32,7 +33,7 @@ const MENDABLE = new Set([
 ]);
 
 const program = new Command('thinlens')
-  .description('Object detection server for mobile-class networks.')
+  .description('Object detection and segmentation server for mobile-class networks.')
   .version(version)
   .showHelpAfterError(HINT);
 

@@ -8,6 +8,8 @@ import { costOf } from '../zoo/network.ts';
 import { defaultModel } from '../zoo/records.ts';
 import { numberBetween } from './arguments.ts';
 import { openDetector } from './open_model.ts';
+import { eachPhoto } from './photo_files.ts';
+import { noProgress } from './progress.ts';
 
 interface Options {
   readonly model: string;
@@ -46,35 +48,23 @@ async function detect(files: readonly string[], options: Options): Promise<void>
   const detector = await openDetector(options.model);
   const served = { record: detector.record, madds: costOf(detector.record).madds };
   const { maxImagePixels: maxPixels } = readSettings({}, process.env);
-  const images: ({ file: string } & (DetectResponse | { error: { code: string; message: string } }))[] = [];
-  for (const file of files) {
-    try {
-      const started = performance.now();
-      const encoded = await readFile(file);
-      const outcome = await detector.detect(
-        { kind: 'encoded', bytes: encoded },
-        { ...options, agnosticNms: options.agnosticNms ?? false },
-        { maxPixels },
-      );
-      images.push({
-        file,
-        ...detectResponse(served, { ...outcome, queued: 0 }, performance.now() - started),
-      });
-    } catch (error) {
-      // One bad file is reported and does not hide what the others show.
-      const { code = 'error', message } = error as { code?: string; message: string };
-      images.push({ file, error: { code, message } });
-      process.exitCode = 1;
-    }
-    const last = images.at(-1);
-    if (last && 'error' in last) console.error(`thinlens: ${file}: ${last.error.message}`);
-    else if (last && !options.json) print(last);
-  }
+  const find = async (file: string) => {
+    const started = performance.now();
+    const encoded = await readFile(file);
+    const outcome = await detector.detect(
+      { kind: 'encoded', bytes: encoded },
+      { ...options, agnosticNms: options.agnosticNms ?? false },
+      { maxPixels },
+    );
+    return detectResponse(served, { ...outcome, queued: 0 }, performance.now() - started);
+  };
+  const show = options.json ? () => {} : print;
+  const images = await eachPhoto(files, find, { progress: noProgress, show });
   if (options.json) console.log(JSON.stringify({ model: detector.record.name, images }, null, 2));
   await detector.close();
 }
 
-function print({ file, image, detections, timing }: { file: string } & DetectResponse): void {
+function print(file: string, { image, detections, timing }: DetectResponse): void {
   console.log(
     `${file}: ${image.width} x ${image.height}, ${detections.length} found in ${timing.total_ms.toFixed(1)} ms`,
   );

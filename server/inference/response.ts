@@ -36,32 +36,44 @@ export function detectResponse(
   };
 }
 
+/** What stands around what was found in a photo: in the order of SegmentResponse, before it and after. */
+interface SegmentFrame {
+  readonly before: Omit<SegmentResponse, 'segments' | 'confidence_map' | 'timing' | 'madds'>;
+  readonly after: Pick<SegmentResponse, 'timing' | 'madds'>;
+}
+
+/** @param total milliseconds since the photo, or the whole request, was there */
+export function segmentFrame(
+  { record }: { readonly record: ModelRecord },
+  { image, input, madds, times, queued }: Omit<SegmentOutcome, 'body'> & { readonly queued: number },
+  total: number,
+): SegmentFrame {
+  return {
+    before: { model: record.name, precision: PRECISION, image, input },
+    after: {
+      timing: {
+        ...stagesOf(times, queued),
+        encode_ms: round(times.encode ?? 0, 2),
+        total_ms: round(total, 2),
+      },
+      madds,
+    },
+  };
+}
+
 /**
  * The JSON of what is said of one photo's classes, around what the worker wrote already.
  * @param total milliseconds since the photo, or the whole request, was there
  */
 export function segmentResponse(
-  { record }: { readonly record: ModelRecord },
-  { image, input, madds, times, body, queued }: SegmentOutcome & { readonly queued: number },
+  served: { readonly record: ModelRecord },
+  outcome: SegmentOutcome & { readonly queued: number },
   total: number,
 ): Buffer {
-  const before: Omit<SegmentResponse, 'segments' | 'confidence_map' | 'timing' | 'madds'> = {
-    model: record.name,
-    precision: PRECISION,
-    image,
-    input,
-  };
-  const after: Pick<SegmentResponse, 'timing' | 'madds'> = {
-    timing: {
-      ...stagesOf(times, queued),
-      encode_ms: round(times.encode ?? 0, 2),
-      total_ms: round(total, 2),
-    },
-    madds,
-  };
+  const { before, after } = segmentFrame(served, outcome, total);
   return Buffer.concat([
     Buffer.from(`${JSON.stringify(before).slice(0, -1)},`),
-    body,
+    outcome.body,
     Buffer.from(`,${JSON.stringify(after).slice(1)}`),
   ]);
 }

@@ -1,4 +1,5 @@
 // The `thinlens` command as people run it: in a process of its own.
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -48,6 +49,14 @@ export async function thinlens(
   }
   const exit = (await once(child, 'close')) as unknown as Exit;
   return { exit, ...text };
+}
+
+/** A command that ends with 1, one sentence on stderr that says why, and nothing on stdout. */
+export async function assertRefused(args: readonly string[], wanted: RegExp): Promise<void> {
+  const { exit, stdout, stderr } = await thinlens(args);
+  assert.deepEqual([exit, stdout], [[1, null], ''], stderr);
+  assert.match(stderr, wanted);
+  assert.doesNotMatch(stderr, /\bat .*\.js/);
 }
 
 export interface ServedChild {

@@ -38,7 +38,7 @@ describe('thinlens', () => {
     assert.deepEqual(version.exit, [0, null]);
     assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
     const help = await thinlens(['--help']);
-    for (const command of ['serve', 'models', 'detect', 'cost', 'eval', 'import', 'run'])
+    for (const command of ['serve', 'models', 'detect', 'segment', 'cost', 'eval', 'import', 'run'])
       assert.match(help.stdout, new RegExp(command));
   });
 

@@ -1,0 +1,195 @@
+import { readFile } from 'node:fs/promises';
+import Table from 'cli-table3';
+import { Command, Option } from 'commander';
+import { confidenceMap } from '../../heads/deeplabv3/confidence.ts';
+import { encodePalettePng } from '../../heads/deeplabv3/png.ts';
+import { VOC_COLORS } from '../../heads/deeplabv3/voc_colors.ts';
+import { quote } from '../../models/weights/quote.ts';
+import type { Mask, Segment, SegmentResponse } from '../../openapi/types.ts';
+import { drawClasses } from '../image/overlay.ts';
+import { segmentFrame } from '../inference/response.ts';
+import { classMapOf, segmentsOf } from '../inference/segment_answer.ts';
+import type { Segmenter } from '../inference/segmenter.ts';
+import { readSettings } from '../settings.ts';
+import { makeFolder, writeAtomically } from '../zoo/files.ts';
+import { backgroundOf } from '../zoo/labels.ts';
+import type { ModelRecord } from '../zoo/record.ts';
+import { defaultModel } from '../zoo/records.ts';
+import { CommandError, numberBetween } from './arguments.ts';
+import { openSegmenter } from './open_model.ts';
+import { eachPhoto } from './photo_files.ts';
+import { noProgress, startProgress } from './progress.ts';
+import type { SegmentFiles } from './segment_files.ts';
+import { planFiles } from './segment_files.ts';
+
+/** How --json can print masks, and what the API calls that. */
+const MASK_FORMATS = {
+  png: 'png',
+  rle: 'rle',
+  'rle-uncompressed': 'rle_uncompressed',
+  polygons: 'polygons',
+} as const;
+
+/** No more labels than this are named in one sentence. */
+const MOST_NAMED = 24;
+
+interface Options {
+  readonly out: string;
+  readonly model: string;
+  readonly classes?: string;
+  readonly overlay?: boolean;
+  readonly confidence?: boolean;
+  readonly multiScale?: boolean;
+  readonly flip?: boolean;
+  readonly format?: keyof typeof MASK_FORMATS;
+  readonly tolerance: number;
+  readonly json?: boolean;
+}
+
+/** What is said of one photo: as the API does, but that masks are there on demand only, and pictures are in files. */
+interface Answer extends Omit<SegmentResponse, 'segments' | 'confidence_map'> {
+  readonly written: SegmentFiles;
+  readonly segments: readonly (Omit<Segment, 'mask'> & { readonly mask?: Mask })[];
+}
+
+/** `thinlens segment FILE...`: the class of every pixel of photos, without a server. */
+export function segmentCommand(): Command {
+  return new Command('segment')
+    .description(
+      'Write the class of every pixel of photos as palette PNGs of class ids (the background 0, colours as in PASCAL VOC), without a server.',
+    )
+    .argument('<file...>', 'photos: JPEG, PNG, WebP, AVIF, GIF or TIFF')
+    .requiredOption('--out <dir>', 'folder to write to; NAME.png for a photo NAME.jpg')
+    .option('--model <name>', 'model to use', defaultModel('segmentation'))
+    .option('--classes <list>', 'labels or class ids, separated by commas; others are taken for background')
+    .option('--overlay', 'also write NAME.overlay.jpg, the photo with its classes laid over it')
+    .option('--confidence', 'also write NAME.confidence.png, how sure the network is of each pixel')
+    .option('--multi-scale', 'look at each photo at six scales')
+    .option('--flip', 'look at each photo also mirrored')
+    .addOption(
+      new Option('--format <form>', 'masks in the JSON, in this form').choices(Object.keys(MASK_FORMATS)),
+    )
+    .option(
+      '--tolerance <pixels>',
+      'pixels that polygons may be off by',
+      numberBetween('--tolerance', 0, 100),
+      1.5,
+    )
+    .option('--json', 'print one JSON object')
+    .action(segment);
+}
+
+async function segment(photos: readonly string[], options: Options): Promise<void> {
+  if (options.format && !options.json)
+    throw new CommandError('--format says how --json prints masks, and --json is not given');
+  const planned = await planFiles(photos, options.out, options);
+  const segmenter = await openSegmenter(options.model);
+  const classIds = options.classes === undefined ? undefined : classIdsOf(segmenter.record, options.classes);
+  await makeFolder(options.out).catch((error: Error) => {
+    throw new CommandError(`--out must be a folder, or where one can be made: ${error.message}`);
+  });
+  // On a terminal the tables show how far it is.
+  const isBarWanted = photos.length > 1 && (options.json === true || !process.stdout.isTTY);
+  const images = await eachPhoto(
+    photos,
+    (photo) => segmentPhoto(segmenter, photo, planned.get(photo) as SegmentFiles, classIds, options),
+    {
+      progress: isBarWanted ? startProgress(photos.length) : noProgress,
+      show: options.json ? () => {} : print,
+    },
+  );
+  if (options.json) console.log(JSON.stringify({ model: segmenter.record.name, images }, null, 2));
+  await segmenter.close();
+}
+
+/** Class ids of labels or ids. @throws CommandError naming those that the model does not have */
+function classIdsOf({ name, labels }: ModelRecord, list: string): number[] {
+  const ids = new Map(
+    labels.flatMap(({ classId, label }) => [
+      [label, classId],
+      [String(classId), classId],
+    ]),
+  );
+  const wanted = list.split(',').map((text) => text.trim());
+  const unknown = wanted.filter((text) => !ids.has(text));
+  if (unknown.length > 0) {
+    const some = labels.slice(0, MOST_NAMED).map(({ label }) => label);
+    if (labels.length > some.length) some.push(`${labels.length - some.length} more`);
+    throw new CommandError(
+      `--classes has ${unknown.map(quote).join(', ')}, which ${name} does not know: its classes are ${some.join(', ')}`,
+    );
+  }
+  return [...new Set(wanted.map((text) => ids.get(text) as number))];
+}
+
+async function segmentPhoto(
+  segmenter: Segmenter,
+  photo: string,
+  written: SegmentFiles,
+  classIds: readonly number[] | undefined,
+  options: Options,
+): Promise<Answer> {
+  const { multiScale = false, flip = false, format, tolerance } = options;
+  const { maxImagePixels: maxPixels } = readSettings({}, process.env);
+  const { record } = segmenter;
+  const started = performance.now();
+  const bytes = await readFile(photo);
+  const found = await segmenter.segment(bytes, { multiScale, flip }, { maxPixels });
+  const mappedFrom = performance.now();
+  const map = classMapOf(found, record);
+  const confidence = written.confidence && confidenceMap(found.logits, found.mapping, found.image);
+  const encodedFrom = performance.now();
+  const { segments, confidence_map } = segmentsOf(map, found.image, record, {
+    masks: MASK_FORMATS[format ?? 'rle'],
+    tolerance,
+    ...(classIds && { classIds }),
+    ...(confidence && { confidence }),
+  });
+  const drawn = classIds ? classMapOf(found, record, classIds) : map;
+  const pictures: [path: string | undefined, bytes: Uint8Array][] = [
+    [written.classes, encodePalettePng(drawn, found.image, VOC_COLORS)],
+  ];
+  if (written.overlay) {
+    const background = backgroundOf(record.labels);
+    pictures.push([written.overlay, await drawClasses(bytes, drawn, background, 'jpeg', { maxPixels })]);
+  }
+  if (confidence_map) pictures.push([written.confidence, Buffer.from(confidence_map.png, 'base64')]);
+  for (const [path, picture] of pictures) if (path) await writeAtomically(path, picture);
+  const ended = performance.now();
+  const times = {
+    ...found.times,
+    postprocess: found.times.postprocess + encodedFrom - mappedFrom,
+    encode: ended - encodedFrom,
+  };
+  const { before, after } = segmentFrame(segmenter, { ...found, times, queued: 0 }, ended - started);
+  return {
+    written,
+    ...before,
+    segments: format ? segments : segments.map(({ mask: _mask, ...rest }) => rest),
+    ...after,
+  };
+}
+
+function print(photo: string, { image, segments, timing, written }: Answer): void {
+  const classes = segments.length === 1 ? '1 class' : `${segments.length} classes`;
+  console.log(
+    `${photo}: ${image.width} x ${image.height}, ${classes} in ${timing.total_ms.toFixed(1)} ms, ${Object.values(written).join(', ')}`,
+  );
+  if (segments.length === 0) return;
+  const isSure = written.confidence !== undefined;
+  const head = ['label', 'share', 'x_min', 'y_min', 'x_max', 'y_max', ...(isSure ? ['confidence'] : [])];
+  const table = new Table({
+    head,
+    colAligns: head.map((_, column) => (column === 0 ? 'left' : 'right')),
+    style: { head: [], border: [], compact: true },
+  });
+  for (const { label, fraction, box, confidence } of segments) {
+    table.push([
+      label,
+      `${(100 * fraction).toFixed(2)} %`,
+      ...[box.x_min, box.y_min, box.x_max, box.y_max].map(String),
+      ...(isSure ? [(confidence ?? 0).toFixed(3)] : []),
+    ]);
+  }
+  console.log(table.toString());
+}

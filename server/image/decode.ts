@@ -1,4 +1,5 @@
 import sharp, { type KernelEnum, type OutputInfo, type Sharp, type SharpOptions } from 'sharp';
+import { enlargePixels, smallerOf } from './enlarge.ts';
 import { FORMAT_NAMES, type ImageFormat, identifyImage } from './format.ts';
 import { ImageError } from './image-error.ts';
 import { clipRegion, type Region, type Size, storedRegion } from './region.ts';
@@ -11,7 +12,7 @@ import { clipRegion, type Region, type Size, storedRegion } from './region.ts';
 export const BACKGROUND = { r: 255, g: 255, b: 255 };
 
 /**
- * The filter that shrinks or stretches a photo to the network's input. The networks were trained on plain bilinear samples, without
+ * The filter that shrinks a photo to the network's input; what has to be enlarged is enlarged in enlarge.ts. The networks were trained on plain bilinear samples, without
  * averaging: sharp's kernels all average when shrinking (all but nearest), and the sharper ones come nearer to what the
  * networks know. Chosen by AP (`thinlens eval detection`) on 293 COCO training photos (cubic 25.74, lanczos2 25.71, mitchell 25.64, lanczos3 25.63, linear
  * 25.59, nearest 25.39); bench/accuracy.ts compares the result with the reference's own resize.
@@ -101,22 +102,23 @@ async function decode(bytes: Buffer, options: DecodeOptions): Promise<DecodedIma
   const extract = options.region && storedRegion(region, orientation, stored);
   const shown = { width: region.x_max - region.x_min, height: region.y_max - region.y_min };
   const size = 'fit' in options ? options.fit(shown) : { width: options.width, height: options.height };
+  const shrunk = smallerOf(shown, size);
   const { timeoutSeconds = 0 } = options;
 
   const render = (failOn: FailOn) =>
     refusing(
       format,
       options,
-      pipeline(openImage(bytes, options.maxPixels, failOn), size, extract, timeoutSeconds),
+      pipeline(openImage(bytes, options.maxPixels, failOn), shrunk, extract, timeoutSeconds),
     );
   const { data, info } = await (format === 'jpeg' ? renderJpeg(render) : render('error'));
-  if (info.channels !== 3 || info.width !== size.width || info.height !== size.height) {
+  if (info.channels !== 3 || info.width !== shrunk.width || info.height !== shrunk.height) {
     const got = `${info.width} x ${info.height} x ${info.channels}`;
-    throw undecodable(format, `${got} where ${size.width} x ${size.height} x 3 were expected`);
+    throw undecodable(format, `${got} where ${shrunk.width} x ${shrunk.height} x 3 were expected`);
   }
   // What sharp calls a Uint8Array is a Buffer over memory of its own.
   const pixels = new Uint8Array(data.buffer, data.byteOffset, data.length);
-  return { pixels, size, image, region, format };
+  return { pixels: enlargePixels(pixels, shrunk, size), size, image, region, format };
 }
 
 type FailOn = NonNullable<SharpOptions['failOn']>;

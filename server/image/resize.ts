@@ -1,19 +1,21 @@
 import sharp from 'sharp';
 import { RESIZE_KERNEL } from './decode.ts';
+import { enlargePixels, smallerOf } from './enlarge.ts';
 import type { Size } from './region.ts';
 
 /**
- * Pixels brought to another size with the filter that photos are decoded with.
+ * Pixels brought to another size as photos are when they are decoded.
  * @param pixels [from.height, from.width, 3]
  * @returns [to.height, to.width, 3]; `pixels` itself where nothing changes
  */
 export async function resizePixels(pixels: Uint8Array, from: Size, to: Size): Promise<Uint8Array> {
   if (from.width === to.width && from.height === to.height) return pixels;
-  return sharp(pixels, { raw: { width: from.width, height: from.height, channels: 3 } })
-    .resize(to.width, to.height, { fit: 'fill', kernel: RESIZE_KERNEL })
+  const shrunk = smallerOf(from, to);
+  const { data } = await sharp(pixels, { raw: { width: from.width, height: from.height, channels: 3 } })
+    .resize(shrunk.width, shrunk.height, { fit: 'fill', kernel: RESIZE_KERNEL })
     .raw()
-    .toUint8Array()
-    .then(({ data }) => data);
+    .toUint8Array();
+  return enlargePixels(data, shrunk, to);
 }
 
 /** The picture mirrored left to right. @param pixels [height, width, 3] */

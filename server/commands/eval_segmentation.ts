@@ -26,6 +26,7 @@ interface Options {
   readonly masks: string;
   readonly multiScale?: boolean;
   readonly flip?: boolean;
+  readonly padded?: boolean;
   readonly json?: boolean;
 }
 
@@ -47,6 +48,10 @@ export function evalSegmentationCommand(): Command {
     .option('--model <name>', 'model to measure', defaultModel('segmentation'))
     .option('--multi-scale', 'look at each photo at six scales')
     .option('--flip', 'look at each photo also mirrored')
+    .option(
+      '--padded',
+      'pad each photo to a square, as references evaluate; without it the network sees the photo alone, as when it is served',
+    )
     .option('--json', 'print one JSON object')
     .action(evalSegmentation);
 }
@@ -77,7 +82,11 @@ async function evalSegmentation(options: Options): Promise<void> {
       ),
     );
   } else {
-    const views = [...(options.multiScale ? ['six scales'] : []), ...(options.flip ? ['mirrored too'] : [])];
+    const views = [
+      ...(options.multiScale ? ['six scales'] : []),
+      ...(options.flip ? ['mirrored too'] : []),
+      ...(options.padded ? ['padded'] : []),
+    ];
     console.log(
       [`${options.model} (${PRECISION}) on ${pairs.length} images of ${options.masks}`, ...views].join(', '),
     );
@@ -147,7 +156,7 @@ async function namesIn(folder: string, extensions: readonly string[]): Promise<s
 async function compareAll(
   segmenter: Segmenter,
   pairs: readonly Pair[],
-  { images, masks, multiScale = false, flip = false }: Options,
+  { images, masks, multiScale = false, flip = false, padded = false }: Options,
 ): Promise<SegmentationEvaluation> {
   const { record } = segmenter;
   if (record.classColumns > VOID_LABEL) {
@@ -164,7 +173,7 @@ async function compareAll(
       const encoded = await readFrom(masks, mask);
       const truth = await naming(masks, mask, () => decodeLabelMap(encoded, { maxPixels }));
       const found = await naming(images, photo, () =>
-        segmenter.segment(bytes, { multiScale, flip }, { maxPixels }),
+        segmenter.segment(bytes, { multiScale, flip, padded }, { maxPixels }),
       );
       const { width, height } = found.image;
       if (truth.width !== width || truth.height !== height) {

@@ -12,7 +12,7 @@ import { classMapOf, segmentsOf } from '../inference/segment_answer.ts';
 import type { Segmenter } from '../inference/segmenter.ts';
 import { readSettings } from '../settings.ts';
 import { makeFolder, writeAtomically } from '../zoo/files.ts';
-import { backgroundOf } from '../zoo/labels.ts';
+import { backgroundOf, idsByName } from '../zoo/labels.ts';
 import type { ModelRecord } from '../zoo/record.ts';
 import { defaultModel } from '../zoo/records.ts';
 import { CommandError, numberBetween } from './arguments.ts';
@@ -104,12 +104,7 @@ async function segment(photos: readonly string[], options: Options): Promise<voi
 
 /** Class ids of labels or ids. @throws CommandError naming those that the model does not have */
 function classIdsOf({ name, labels }: ModelRecord, list: string): number[] {
-  const ids = new Map(
-    labels.flatMap(({ classId, label }) => [
-      [label, classId],
-      [String(classId), classId],
-    ]),
-  );
+  const ids = idsByName(labels);
   const wanted = list.split(',').map((text) => text.trim());
   const unknown = wanted.filter((text) => !ids.has(text));
   if (unknown.length > 0) {

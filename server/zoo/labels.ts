@@ -123,3 +123,13 @@ export const VOC_LABELS: readonly Label[] = [
 export function backgroundOf(labels: readonly Label[]): number | undefined {
   return labels.find(({ label }) => label.toLowerCase() === 'background')?.classId;
 }
+
+/** Class ids by what people may call them: their label, or the id itself. */
+export function idsByName(labels: readonly Label[]): ReadonlyMap<string, number> {
+  return new Map(
+    labels.flatMap(({ classId, label }) => [
+      [label, classId],
+      [String(classId), classId],
+    ]),
+  );
+}

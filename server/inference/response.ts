@@ -49,7 +49,7 @@ export function segmentResponse(
     model: record.name,
     precision: PRECISION,
     image,
-    input,
+    input: { width: input.width, height: input.height },
   };
   const after: Pick<SegmentResponse, 'timing' | 'madds'> = {
     timing: {

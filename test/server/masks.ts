@@ -19,9 +19,11 @@ export async function maskOf({ mask }: Segment, size: Size): Promise<Uint8Array>
 
 /** The samples of a base64 grey PNG, of 1 bit as 0 and 255. */
 export async function greyOf(png: string, size: Size): Promise<Uint8Array> {
-  const { data, info } = await sharp(Buffer.from(png, 'base64')).raw().toBuffer({ resolveWithObject: true });
-  assert.deepEqual({ width: info.width, height: info.height }, size);
-  assert.equal(info.channels, 1);
+  const file = Buffer.from(png, 'base64');
+  const picture = sharp(file).toColourspace('b-w').raw();
+  const { data, info } = await picture.toBuffer({ resolveWithObject: true });
+  assert.deepEqual([info.width, info.height, info.channels], [size.width, size.height, 1]);
+  assert.equal((await sharp(file).metadata()).channels, 1);
   return new Uint8Array(data);
 }
 

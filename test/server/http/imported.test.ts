@@ -116,7 +116,12 @@ describe('imported models', () => {
   test('of another task are refused where boxes are asked for, with those that would do', async () => {
     const answer = await post(server, await sample('street'), { model: 'my_classifier' });
     const { detail } = problem(answer, 400, 'wrong_task');
-    assert.match(detail, new RegExp(`my_classifier is for classification.*for detection: ${DETECTORS.join(', ')}, my_detector$`));
+    assert.match(
+      detail,
+      new RegExp(
+        `my_classifier is for classification.*for detection: models for that are ${DETECTORS.join(', ')}, my_detector$`,
+      ),
+    );
   });
 
   test('can be what a server is told to load, if they have a route', async () => {
@@ -138,15 +143,23 @@ describe('imported models', () => {
     const { image, input } = answer;
     const [width, height] = [input.width, input.height];
     // The configuration's own side is 129, and 300 of 451 pixels are nearest to 89 of 129.
-    assert.deepEqual([image, input], [
-      { width: 451, height: 300 },
-      { width: 129, height: 89 },
-    ]);
+    assert.deepEqual(
+      [image, input],
+      [
+        { width: 451, height: 300 },
+        { width: 129, height: 89 },
+      ],
+    );
     const record = records(home).find(({ name }) => name === 'my_segmenter') ?? assert.fail();
     const { pixels } = await decodeImage(photo, { ...input, maxPixels: 1e6 });
     const shape = [1, height, width, 3];
     const weights = await loadWeights(record, home);
-    const outputs = await runNetwork(record, weights, { kind: 'pixels', data: pixels, shape }, { threads: 1 });
+    const outputs = await runNetwork(
+      record,
+      weights,
+      { kind: 'pixels', data: pixels, shape },
+      { threads: 1 },
+    );
     const logits = outputs.get('logits') ?? assert.fail();
     const [, classes = 0, rows = 0, columns = 0] = logits.shape;
     const mapping = gridMapping({

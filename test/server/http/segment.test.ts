@@ -41,7 +41,8 @@ const photos: Record<'street' | 'cat' | 'coffee' | 'both', Buffer> = {} as never
 let server: TestServer;
 
 before(async () => {
-  server = await startReady();
+  // Eighteen views of a photo take their time where the machine is busy.
+  server = await startReady({ requestTimeoutMs: 300_000, workerTimeoutMs: 120_000 });
   for (const name of ['street', 'cat', 'coffee'] as const) photos[name] = await sample(name);
   const cat = await sharp(photos.cat).resize(280, 186).png().toBuffer();
   photos.both = await sharp(photos.coffee)

@@ -9,7 +9,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import sharp from 'sharp';
 import type { Settings } from '../../../server/settings.ts';
 import type { Answer, Scrape, TestServer } from '../harness.ts';
-import { ask, form, growth, post, problem, result, sample, scrape, startReady, TASKS, until, withoutTiming } from '../harness.ts';
+import {
+  ask,
+  form,
+  growth,
+  post,
+  problem,
+  result,
+  sample,
+  scrape,
+  startReady,
+  TASKS,
+  until,
+  withoutTiming,
+} from '../harness.ts';
 import { hollowPng } from '../image/pictures.ts';
 import { parseResponse, readResponse } from './serve.ts';
 

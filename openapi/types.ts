@@ -735,6 +735,16 @@ export interface components {
                 readonly "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The request is well-formed, but an image is damaged or incomplete: `undecodable_image`. */
+        readonly UndecodableImage: {
+            headers: {
+                readonly "X-Request-Id": components["headers"]["RequestId"];
+                readonly [name: string]: unknown;
+            };
+            content: {
+                readonly "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description The request is well-formed, but not for this image: `undecodable_image` or `region_outside_image`. */
         readonly UnprocessableContent: {
             headers: {
@@ -877,6 +887,7 @@ export type ResponseNotAcceptable = components['responses']['NotAcceptable'];
 export type ResponseRequestTimeout = components['responses']['RequestTimeout'];
 export type ResponseContentTooLarge = components['responses']['ContentTooLarge'];
 export type ResponseUnsupportedMediaType = components['responses']['UnsupportedMediaType'];
+export type ResponseUndecodableImage = components['responses']['UndecodableImage'];
 export type ResponseUnprocessableContent = components['responses']['UnprocessableContent'];
 export type ResponseInternalError = components['responses']['InternalError'];
 export type ResponseInferenceFailed = components['responses']['InferenceFailed'];
@@ -1036,7 +1047,7 @@ export interface operations {
             readonly 408: components["responses"]["RequestTimeout"];
             readonly 413: components["responses"]["ContentTooLarge"];
             readonly 415: components["responses"]["UnsupportedMediaType"];
-            readonly 422: components["responses"]["UnprocessableContent"];
+            readonly 422: components["responses"]["UndecodableImage"];
             readonly 500: components["responses"]["InferenceFailed"];
             readonly 503: components["responses"]["Unavailable"];
             readonly 504: components["responses"]["DeadlineExceeded"];

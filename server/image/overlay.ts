@@ -10,13 +10,14 @@ const JPEG_QUALITY = 90;
  * The upright photo with every class laid over it in its PASCAL VOC colour, outlined; the background is left as it is.
  * @param bytes of the photo's file
  * @param map [height, width] of the upright photo
+ * @param background the class that nothing is laid over
  * @returns the bytes of a file
  * @throws ImageError as `decodeImage`
  */
 export async function drawClasses(
   bytes: Uint8Array,
   map: Uint8Array,
-  background: number | undefined,
+  background: number,
   type: 'png' | 'jpeg',
   limits: { readonly maxPixels: number; readonly timeoutSeconds?: number },
 ): Promise<Uint8Array> {
@@ -31,7 +32,7 @@ export async function drawClasses(
   return data;
 }
 
-function blend(pixels: Uint8Array, map: Uint8Array, width: number, background: number | undefined): void {
+function blend(pixels: Uint8Array, map: Uint8Array, width: number, background: number): void {
   // The blend of each class's colour with each value a channel can have.
   const mixed = new Uint8Array(256 * 3 * 256);
   for (let entry = 0; entry < 256 * 3; entry++) {

@@ -49,7 +49,12 @@ export function segmentFrame(
   total: number,
 ): SegmentFrame {
   return {
-    before: { model: record.name, precision: PRECISION, image, input },
+    before: {
+      model: record.name,
+      precision: PRECISION,
+      image,
+      input: { width: input.width, height: input.height },
+    },
     after: {
       timing: {
         ...stagesOf(times, queued),

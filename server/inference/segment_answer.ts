@@ -17,8 +17,8 @@ import type { Segmentation, Segmenter } from './segmenter.ts';
 /** The part of a response that the worker writes. */
 export type Segments = Pick<SegmentResponse, 'segments' | 'confidence_map'>;
 
-/** Digits of a fraction: a pixel of 12 megapixels still counts. */
-const FRACTION_DIGITS = 8;
+/** Digits of a fraction: a pixel of the largest photo that can be taken, 2^28 of them, still counts. */
+const FRACTION_DIGITS = 9;
 const CONFIDENCE_DIGITS = 4;
 /** Index of pixels whose class was not asked for, where there is no background to give them: VOC's void. */
 const VOID_INDEX = 255;
@@ -65,12 +65,15 @@ export async function answerSegment(
  */
 export function classMapOf(
   { logits, mapping, image }: Segmentation,
-  { labels }: ModelRecord,
+  record: ModelRecord,
   classIds?: readonly number[],
 ): Uint8Array {
-  const background = backgroundOf(labels) ?? VOID_INDEX;
+  const background = blankOf(record);
   return classMap(logits, mapping, image, classIds && { classes: classIds, background });
 }
+
+/** What pixels are given whose class was not asked for, and what pictures leave blank. */
+const blankOf = ({ labels }: Pick<ModelRecord, 'labels'>) => backgroundOf(labels) ?? VOID_INDEX;
 
 interface Found {
   readonly map: Uint8Array;
@@ -100,7 +103,7 @@ async function bodyOf(
     case 'classes':
       return encodePalettePng(map, found.image, VOC_COLORS);
     case 'overlay':
-      return drawClasses(bytes, map, backgroundOf(record.labels), form.type, limits);
+      return drawClasses(bytes, map, blankOf(record), form.type, limits);
   }
 }
 

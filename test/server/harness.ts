@@ -7,7 +7,13 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
-import type { DetectBatchResponse, DetectResponse, Problem } from '../../openapi/types.ts';
+import type {
+  DetectBatchResponse,
+  DetectResponse,
+  Problem,
+  SegmentBatchResponse,
+  SegmentResponse,
+} from '../../openapi/types.ts';
 import type { OperationId } from '../../server/http/contract.ts';
 import { assertResponse } from '../../server/http/contract.ts';
 import type { RunningServer } from '../../server/server.ts';
@@ -30,7 +36,7 @@ export interface LogLine {
 const home = mkdtempSync(join(tmpdir(), 'thinlens-test-'));
 process.on('exit', () => rmSync(home, { recursive: true, force: true }));
 
-/** Starts a server on a free port, with one worker; it may not be ready yet. */
+/** Starts a server on a free port, with one worker and one model for each task; it may not be ready yet. */
 export async function start(settings: Partial<Settings> = {}): Promise<TestServer> {
   const log: LogLine[] = [];
   const lines = new Writable({
@@ -40,7 +46,7 @@ export async function start(settings: Partial<Settings> = {}): Promise<TestServe
     },
   });
   const server = await startServer(
-    { ...readSettings({}, {}), port: 0, home, workers: 1, ...settings },
+    { ...readSettings({}, {}), port: 0, home, workers: 1, models: ONE_EACH, ...settings },
     pino({ base: null }, lines),
   );
   server.ready.catch(() => {}); // For those who wait for it; a test that does not must not fail for it.
@@ -58,6 +64,7 @@ export async function startReady(settings: Partial<Settings> = {}): Promise<Test
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
+  readonly bytes: Buffer;
   readonly text: string;
   /** Parsed JSON, or the text of other types. */
   readonly body: unknown;
@@ -66,11 +73,13 @@ export interface Answer {
 /** Sends a request and holds its answer to what the document says of the operation, and to what holds for all answers. */
 export async function ask(operation: OperationId, url: string, init: RequestInit = {}): Promise<Answer> {
   const response = await fetch(url, init);
-  const text = await response.text();
+  const bytes = Buffer.from(await response.arrayBuffer());
+  const text = bytes.toString();
   const type = response.headers.get('Content-Type') ?? '';
   const answer = {
     status: response.status,
     headers: response.headers,
+    bytes,
     text,
     body: type.includes('json') ? (JSON.parse(text) as unknown) : text,
   };
@@ -94,35 +103,64 @@ export function checkProblem({ status, headers, body }: Answer, path: string): v
 type Query = Readonly<Record<string, string | number | boolean>>;
 export type Body = Uint8Array | FormData | string;
 
-/** Posts a body to /v1/detect. Bytes go as curl --data-binary sends them, with a Content-Type that says nothing. */
-export function post(
+/** The operations that take images. */
+export type ImageOperation = 'detect' | 'segment';
+
+export type Post = (
   server: { readonly url: string },
   body: Body | undefined,
-  query: Query | string = {},
-  headers: Readonly<Record<string, string>> = {},
-): Promise<Answer> {
-  const search =
-    typeof query === 'string' ? query : new URLSearchParams(Object.entries(query).map(textPair)).toString();
-  const raw = body instanceof Uint8Array ? { 'Content-Type': 'application/x-www-form-urlencoded' } : {};
-  return ask('detect', `${server.url}/v1/detect${search && `?${search}`}`, {
-    method: 'POST',
-    ...(body !== undefined && { body: body as NonNullable<RequestInit['body']> }),
-    headers: { ...raw, ...headers },
-  });
+  query?: Query | string,
+  headers?: Readonly<Record<string, string>>,
+) => Promise<Answer>;
+
+/** Posts a body to an operation. Bytes go as curl --data-binary sends them, with a Content-Type that says nothing. */
+const postTo =
+  (operation: ImageOperation): Post =>
+  (server, body, query = {}, headers = {}) => {
+    const search =
+      typeof query === 'string' ? query : new URLSearchParams(Object.entries(query).map(textPair)).toString();
+    const raw = body instanceof Uint8Array ? { 'Content-Type': 'application/x-www-form-urlencoded' } : {};
+    return ask(operation, `${server.url}/v1/${operation}${search && `?${search}`}`, {
+      method: 'POST',
+      ...(body !== undefined && { body: body as NonNullable<RequestInit['body']> }),
+      headers: { ...raw, ...headers },
+    });
+  };
+
+/** Posts to /v1/detect. */
+export const post = postTo('detect');
+/** Posts to /v1/segment. */
+export const segment = postTo('segment');
+
+/** An operation that takes images, for tests of what holds for both. */
+export interface ImageTask {
+  readonly operation: ImageOperation;
+  readonly send: Post;
+  /** The model that runs where none is named. */
+  readonly model: string;
 }
+
+export const TASKS: readonly ImageTask[] = [
+  { operation: 'detect', send: post, model: 'ssdlite_mobilenet_v2_coco' },
+  { operation: 'segment', send: segment, model: 'deeplabv3_mobilenet_v2_voc' },
+];
+
+/** One model for each task. A test that needs them all says `models: []`; every one takes its time to load. */
+const ONE_EACH: readonly string[] = TASKS.map(({ model }) => model);
 
 const textPair = ([name, value]: [string, string | number | boolean]): [string, string] => [
   name,
   String(value),
 ];
 
-/** Posts JSON to /v1/detect. */
+/** Posts JSON, to /v1/detect where nothing else is said. */
 export function postJson(
   server: { readonly url: string },
   body: unknown,
   query: Query = {},
+  send: Post = post,
 ): Promise<Answer> {
-  return post(server, JSON.stringify(body), query, { 'Content-Type': 'application/json' });
+  return send(server, JSON.stringify(body), query, { 'Content-Type': 'application/json' });
 }
 
 /** A form as browsers and curl -F send it. */
@@ -147,6 +185,27 @@ export function results(answer: Answer): DetectBatchResponse['results'] {
   return (
     (answer.body as DetectBatchResponse).results ?? assert.fail('a batch was sent, and one image answered')
   );
+}
+
+/** The classes of one image. */
+export function segmented(answer: Answer): SegmentResponse {
+  assert.equal(answer.status, 200, answer.text);
+  assert.ok('segments' in (answer.body as object), 'one image was sent, and a batch answered');
+  return answer.body as SegmentResponse;
+}
+
+/** The classes of each image of a batch. */
+export function segmentedAll(answer: Answer): SegmentBatchResponse['results'] {
+  assert.equal(answer.status, 200, answer.text);
+  return (
+    (answer.body as SegmentBatchResponse).results ?? assert.fail('a batch was sent, and one image answered')
+  );
+}
+
+/** An answer that is no problem. */
+export function answered(answer: Answer): Answer {
+  assert.equal(answer.status, 200, answer.text);
+  return answer;
 }
 
 /** The problem of an answer, which must have this status and code. */

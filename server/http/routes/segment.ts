@@ -50,7 +50,7 @@ export function segmentRoute(
       container === JSON_TYPE
         ? results.map((result) => segmentResponse(served, result, performance.now() - received))
         : results.map(({ body }) => body);
-    response.type(container).send(batch ? batchOf(bodies) : Buffer.from(bodies[0] ?? []));
+    response.type(container).send(batch ? batchOf(bodies) : Buffer.concat(bodies));
     metrics.stageDuration.observe(
       { model, precision: PRECISION, stage: 'encode' },
       (results.reduce((sum, { times }) => sum + (times.encode ?? 0), 0) + performance.now() - encodeStarted) /

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import type { DetectResponse } from '../../../openapi/types.ts';
+import type { DetectResponse, SegmentResponse } from '../../../openapi/types.ts';
 import { assertResponse, openapiDocument, validateJsonBody } from '../../../server/http/contract.ts';
 import { allOperations } from '../../../server/http/document.ts';
 import { PROBLEMS, type Problem } from '../../../server/http/problem.ts';
@@ -24,6 +24,25 @@ const RESULT: DetectResponse = {
   madds: 749500000,
 };
 
+const MASKS: SegmentResponse = {
+  model: 'deeplabv3_mobilenet_v2_voc',
+  precision: 'fp32',
+  image: { width: 2, height: 1 },
+  input: { width: 513, height: 257 },
+  segments: [
+    {
+      label: 'dog',
+      class_id: 12,
+      pixels: 1,
+      fraction: 0.5,
+      box: { x_min: 0, y_min: 0, x_max: 1, y_max: 1 },
+      mask: { rle: { size: [1, 2], counts: [0, 1, 1] } },
+    },
+  ],
+  timing: { ...RESULT.timing, encode_ms: 0.1 },
+  madds: 1_374_000_000,
+};
+
 test('the document is that of this version of the package', () => {
   const { openapi, info } = openapiDocument() as {
     openapi: string;
@@ -38,6 +57,7 @@ test('the operations are those of the API', () => {
     allOperations().map(({ operationId, method, path }) => [operationId, method, path]),
     [
       ['detect', 'POST', '/v1/detect'],
+      ['segment', 'POST', '/v1/segment'],
       ['listModels', 'GET', '/v1/models'],
       ['getModel', 'GET', '/v1/models/{model}'],
       ['listBackbones', 'GET', '/v1/backbones'],
@@ -57,6 +77,8 @@ for (const { operationId, responses } of allOperations()) {
       assert.ok(headers?.['X-Request-Id'], `${status} has no X-Request-Id`);
       assert.equal(headers['Retry-After'] !== undefined, status === '503', `Retry-After of ${status}`);
       for (const [type, { examples }] of Object.entries(content ?? {})) {
+        // An example is JSON or text; of a picture's bytes there is none.
+        if (type.startsWith('image/')) continue;
         assert.ok(examples && Object.keys(examples).length > 0, `${status} ${type} has no example`);
         for (const { value } of Object.values(examples))
           assertResponse(operationId, Number(status), type, value);
@@ -81,14 +103,22 @@ for (const { operationId, responses } of allOperations()) {
   });
 }
 
-test('detect documents every code of the table but those of other paths and of methods', () => {
-  const { responses } = allOperations().find(({ operationId }) => operationId === 'detect')!;
-  const text = Object.values(responses)
-    .map(({ description }) => description)
-    .join();
-  const missing = Object.keys(PROBLEMS).filter((code) => !text.includes(`\`${code}\``));
-  assert.deepEqual(missing, ['not_found', 'unknown_backbone', 'method_not_allowed']);
-});
+for (const [id, never] of [
+  ['detect', []],
+  ['segment', ['region_outside_image']],
+] as const) {
+  test(`${id} documents every code of the table but those of other paths and of methods`, () => {
+    const { responses } = allOperations().find(({ operationId }) => operationId === id)!;
+    const text = Object.values(responses)
+      .map(({ description }) => description)
+      .join();
+    const missing = Object.keys(PROBLEMS).filter((code) => !text.includes(`\`${code}\``));
+    assert.deepEqual(
+      missing.sort(),
+      ['not_found', 'unknown_backbone', 'method_not_allowed', ...never].sort(),
+    );
+  });
+}
 
 test('the examples of JSON bodies are accepted', () => {
   for (const { operationId, requestBody } of allOperations()) {
@@ -102,6 +132,9 @@ test('assertResponse accepts a result and a batch of them', () => {
   assertResponse('detect', 200, 'application/json; charset=utf-8', RESULT);
   assertResponse('detect', 200, 'application/json', { results: [RESULT, RESULT] });
   assertResponse('metrics', 200, 'text/plain; version=0.0.4', '# HELP x\n');
+  assertResponse('segment', 200, 'application/json', MASKS);
+  assertResponse('segment', 200, 'application/json', { results: [MASKS] });
+  assertResponse('segment', 200, 'image/png', 'its bytes');
 });
 
 const { madds: _, ...withoutMadds } = RESULT;
@@ -139,6 +172,29 @@ const unlike: [string, () => void, RegExp][] = [
     'no number',
     () => assertResponse('detect', 200, 'application/json', { ...RESULT, madds: Number.NaN }),
     /integer/,
+  ],
+  [
+    'a segment without its mask',
+    () =>
+      assertResponse('segment', 200, 'application/json', {
+        ...MASKS,
+        segments: [{ ...MASKS.segments[0], mask: undefined }],
+      }),
+    /mask/,
+  ],
+  [
+    'a mask in two formats',
+    () =>
+      assertResponse('segment', 200, 'application/json', {
+        ...MASKS,
+        segments: [{ ...MASKS.segments[0], mask: { ...MASKS.segments[0]?.mask, png: '' } }],
+      }),
+    /mask must NOT have more than 1 prop/,
+  ],
+  [
+    'a picture where boxes are answered',
+    () => assertResponse('detect', 200, 'image/png', ''),
+    /not as 'image\/png'/,
   ],
   [
     'an empty batch',

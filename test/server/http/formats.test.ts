@@ -5,61 +5,30 @@ import sharp, { type Metadata, type Sharp } from 'sharp';
 import { assertAlike } from '../boxes.ts';
 import type { TestServer } from '../harness.ts';
 import { post, problem, result, sample, startReady } from '../harness.ts';
+import { ORIENTATIONS, rasterOf, stored } from '../image/orientations.ts';
+import type { Raster } from '../image/pictures.ts';
 import { hollowPng } from '../image/pictures.ts';
 
 let server: TestServer;
 let street: Buffer;
-/** The scene's pixels, [height, width, 3]. */
-let scene: { data: Buffer; width: number; height: number };
+let scene: Raster;
 
 before(async () => {
   server = await startReady({ workers: 2, maxImagePixels: 40_000_000 });
   street = await sample('street');
-  const { data, info } = await sharp(street).raw().toBuffer({ resolveWithObject: true });
-  scene = { data, width: info.width, height: info.height };
+  scene = await rasterOf(street);
 });
 
 after(() => server.stop());
 
-/** Where a pixel of the upright image lies in the file: [column, row]. */
-type Place = (x: number, y: number, width: number, height: number) => [number, number];
-
-/**
- * CIPA DC-008 (Exif), tag Orientation: what the file's 0th row and 0th column are to a person. So in 6, whose 0th row
- * is the right-hand side and 0th column the top, a pixel's row counts from the right and its column from the top.
- */
-const ORIENTATIONS: Readonly<Record<number, Place>> = {
-  1: (x, y) => [x, y],
-  2: (x, y, width) => [width - 1 - x, y],
-  3: (x, y, width, height) => [width - 1 - x, height - 1 - y],
-  4: (x, y, _width, height) => [x, height - 1 - y],
-  5: (x, y) => [y, x],
-  6: (x, y, width) => [y, width - 1 - x],
-  7: (x, y, width, height) => [height - 1 - y, width - 1 - x],
-  8: (x, y, _width, height) => [height - 1 - y, x],
-};
-
-/** The scene as a camera held otherwise stores it, with the tag that says so. */
-function stored(orientation: number): Sharp {
-  const { data, width, height } = scene;
-  const place = ORIENTATIONS[orientation] as Place;
-  const [columns, rows] = orientation >= 5 ? [height, width] : [width, height];
-  const pixels = Buffer.alloc(data.length);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const [column, row] = place(x, y, width, height);
-      data.copy(pixels, (row * columns + column) * 3, (y * width + x) * 3, (y * width + x) * 3 + 3);
-    }
-  }
-  return sharp(pixels, { raw: { width: columns, height: rows, channels: 3 } }).withMetadata({ orientation });
-}
-
 describe('EXIF orientation', () => {
-  for (const orientation of Object.keys(ORIENTATIONS).map(Number)) {
+  for (const orientation of ORIENTATIONS) {
     test(`${orientation} gives the boxes of the upright photo`, async () => {
       const upright = result(await post(server, street));
-      const jpeg = await stored(orientation).jpeg({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer();
-      const png = await stored(orientation).png().toBuffer();
+      const jpeg = await stored(scene, orientation)
+        .jpeg({ quality: 95, chromaSubsampling: '4:4:4' })
+        .toBuffer();
+      const png = await stored(scene, orientation).png().toBuffer();
       for (const file of [jpeg, png]) {
         assert.equal((await sharp(file).metadata()).orientation, orientation);
         const { image, detections } = result(await post(server, file));
@@ -71,7 +40,7 @@ describe('EXIF orientation', () => {
 
   test('left out is upright, and makes a difference where it is ignored', async () => {
     const upright = result(await post(server, street));
-    const lying = await sharp(await stored(6).png().toBuffer())
+    const lying = await sharp(await stored(scene, 6).png().toBuffer())
       .png()
       .toBuffer();
     const { image, detections } = result(await post(server, lying));

@@ -9,7 +9,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import sharp from 'sharp';
 import type { Settings } from '../../../server/settings.ts';
 import type { Answer, Scrape, TestServer } from '../harness.ts';
-import { ask, form, growth, post, problem, result, sample, scrape, startReady, until } from '../harness.ts';
+import {
+  ask,
+  form,
+  growth,
+  post,
+  problem,
+  result,
+  sample,
+  scrape,
+  startReady,
+  TASKS,
+  until,
+  withoutTiming,
+} from '../harness.ts';
 import { hollowPng } from '../image/pictures.ts';
 import { parseResponse, readResponse } from './serve.ts';
 
@@ -324,4 +337,22 @@ describe('an image', () => {
     assert.deepEqual(result(other as Answer).image, { width: 7000, height: 7000 });
     assert.deepEqual(await grown(restarts('crash'), detected(500), IMAGES), [2, 1, 1]);
   });
+});
+
+describe('a job', () => {
+  serving({});
+
+  for (const { operation, send } of TASKS) {
+    test(`of ${operation} whose worker is killed is given to another, and its answer is the same`, async () => {
+      const photo = await sample('cat');
+      const usual = withoutTiming(await send(server, photo));
+      signalWorkers('SIGSTOP');
+      const pending = send(server, photo);
+      await inFlight(1);
+      await until(() => server.service.queued === 0, 'the worker has it');
+      await killWorker();
+      assert.equal(withoutTiming(await pending), usual);
+      assert.deepEqual(await grown(restarts('crash')), [1]);
+    });
+  }
 });

@@ -8,11 +8,11 @@ import { quote } from '../../models/weights/quote.ts';
 import type { Mask, Segment, SegmentResponse } from '../../openapi/types.ts';
 import { drawClasses } from '../image/overlay.ts';
 import { segmentFrame } from '../inference/response.ts';
-import { classMapOf, segmentsOf } from '../inference/segment_answer.ts';
+import { blankOf, classMapOf, segmentsOf } from '../inference/segment_answer.ts';
 import type { Segmenter } from '../inference/segmenter.ts';
 import { readSettings } from '../settings.ts';
 import { makeFolder, writeAtomically } from '../zoo/files.ts';
-import { backgroundOf, idsByName } from '../zoo/labels.ts';
+import { idsByName } from '../zoo/labels.ts';
 import type { ModelRecord } from '../zoo/record.ts';
 import { defaultModel } from '../zoo/records.ts';
 import { CommandError, numberBetween } from './arguments.ts';
@@ -145,8 +145,8 @@ async function segmentPhoto(
     [written.classes, encodePalettePng(drawn, found.image, VOC_COLORS)],
   ];
   if (written.overlay) {
-    const background = backgroundOf(record.labels);
-    pictures.push([written.overlay, await drawClasses(bytes, drawn, background, 'jpeg', { maxPixels })]);
+    const picture = await drawClasses(bytes, drawn, blankOf(record), 'jpeg', { maxPixels });
+    pictures.push([written.overlay, picture]);
   }
   if (confidence_map) pictures.push([written.confidence, Buffer.from(confidence_map.png, 'base64')]);
   for (const [path, picture] of pictures) if (path) await writeAtomically(path, picture);

@@ -1,5 +1,6 @@
 import type { Response } from 'express';
 import type { InferenceService, ServedModel } from '../inference/service.ts';
+import { idsByName } from '../zoo/labels.ts';
 import type { Task } from '../zoo/record.ts';
 import { PRECISION } from '../zoo/record.ts';
 import { context } from './context.ts';
@@ -69,12 +70,7 @@ function modelFor(service: InferenceService, task: Task, name: string): ServedMo
 
 /** Class ids of labels or ids as a request gave them. @throws HttpProblem naming those that the model does not have */
 function classIdsOf({ record }: ServedModel, wanted: readonly string[]): number[] {
-  const ids = new Map(
-    record.labels.flatMap(({ classId, label }) => [
-      [label, classId],
-      [String(classId), classId],
-    ]),
-  );
+  const ids = idsByName(record.labels);
   const unknown = wanted.filter((text) => !ids.has(text));
   if (unknown.length > 0) {
     const detail = `classes has ${unknown.slice(0, MOST_NAMED).map(quote).join(', ')}, which ${record.name} does not know: GET /v1/models/${record.name} lists its labels and ids`;

@@ -73,7 +73,7 @@ export function classMapOf(
 }
 
 /** What pixels are given whose class was not asked for, and what pictures leave blank. */
-const blankOf = ({ labels }: Pick<ModelRecord, 'labels'>) => backgroundOf(labels) ?? VOID_INDEX;
+export const blankOf = ({ labels }: Pick<ModelRecord, 'labels'>) => backgroundOf(labels) ?? VOID_INDEX;
 
 interface Found {
   readonly map: Uint8Array;

@@ -5,6 +5,10 @@ const CLOSE_BRACE = 0x7d;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 
+/** Whether a value of JSON is an object, and no array. */
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 /** What JSON.parse lets pass in an untrusted text. */
 export type JsonFault = { readonly repeated: string } | { readonly deeperThan: number };
 

@@ -4,7 +4,7 @@ import type { Dtype } from './dtype.ts';
 import { DTYPE_BYTES, decode, elementCount, isCount, isDtype } from './dtype.ts';
 import { WeightsError } from './errors.ts';
 import { encodeHalf } from './half.ts';
-import { jsonFault } from './json.ts';
+import { isRecord, jsonFault } from './json.ts';
 import { quote } from './quote.ts';
 
 /**
@@ -24,9 +24,6 @@ interface Entry {
   readonly begin: number;
   readonly end: number;
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function checkEntry(name: string, info: unknown, file: string): Entry {
   const refuse = (reason: string) => new WeightsError(`${file}: ${quote(name)} ${reason}`);

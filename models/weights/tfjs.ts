@@ -3,6 +3,7 @@ import { tensor } from '../graph/tensor.ts';
 import type { Dtype } from './dtype.ts';
 import { DTYPE_BYTES, decode, elementCount, isCount } from './dtype.ts';
 import { WeightsError } from './errors.ts';
+import { isRecord } from './json.ts';
 import { quote } from './quote.ts';
 
 /** One weight of a TF.js manifest. */
@@ -27,9 +28,6 @@ const STORED_AS: ReadonlyMap<string, Dtype> = new Map<string, Dtype>([
   ['uint8', 'U8'],
   ['bool', 'U8'],
 ]);
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null;
 
 function checkWeight(value: unknown, file: string): ManifestWeight {
   if (!isRecord(value) || typeof value.name !== 'string' || typeof value.dtype !== 'string') {

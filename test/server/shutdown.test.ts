@@ -219,7 +219,7 @@ describe('a start that cannot be', () => {
       'a model that there is not',
       ['--models', 'nope'],
       {},
-      /'?nope'?.*ssdlite_mobilenet_v2_coco, ssdlite_shufflenet_v2_coco, ssdlite_mnasnet_a1_coco$/,
+      /'?nope'?.*ssdlite_mobilenet_v2_coco, .*deeplabv3_mnasnet_a1_voc$/,
     ],
     ['an address that is not here', ['--host', '192.0.2.1'], {}, /192\.0\.2\.1/],
     ['a home that cannot be made', ['--home', '/dev/null/thinlens'], {}, /\/dev\/null\/thinlens/],

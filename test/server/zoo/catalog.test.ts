@@ -32,12 +32,14 @@ interface Recorded {
     readonly layers: Readonly<Record<string, RecordedLayer>>;
     readonly bn_eps: number;
   };
-  readonly measured: { readonly AP: number; readonly AP50: number };
+  readonly measured: { readonly AP: number; readonly AP50: number } | { readonly mIoU: number };
 }
 
 const trained = catalog.filter(
   (record): record is ModelRecord & { readonly source: PackageSource } => record.source.kind === 'package',
 );
+
+const recordOf = (name: string) => JSON.parse(readFileSync(`weights/${name}.json`, 'utf8')) as Recorded;
 
 /** The name that the training kit gives a convolution. */
 const kitName = (conv: Convolution) => conv.name.replace(/\.conv$/, '');
@@ -84,7 +86,7 @@ describe('the catalog', () => {
     });
 
     test(`${name} is the network that was trained, layer for layer`, () => {
-      const recorded = JSON.parse(readFileSync(`weights/${name}.json`, 'utf8')) as Recorded;
+      const recorded = recordOf(name);
       const { graph } = networkOf(record);
       const convolutions = graph.nodes.filter((node): node is Convolution => node.op === 'conv');
       const { layers, bn_eps } = recorded.architecture;
@@ -112,19 +114,21 @@ describe('the catalog', () => {
     });
 
     test(`${name} costs what its record counted`, () => {
-      const recorded = JSON.parse(readFileSync(`weights/${name}.json`, 'utf8')) as Recorded;
+      const recorded = recordOf(name);
       const { madds, parameters } = cost(networkOf(record).graph);
       assert.deepEqual([parameters, madds], [recorded.parameters, recorded.multiply_accumulates]);
     });
 
     test(`${name} states the accuracy of its record`, () => {
-      const { measured } = JSON.parse(readFileSync(`weights/${name}.json`, 'utf8')) as Recorded;
-      assert.deepEqual([record.accuracy?.metric, record.accuracy?.value], ['AP', measured.AP]);
+      const { measured } = recordOf(name);
+      const [metric, value] = 'AP' in measured ? ['AP', measured.AP] : ['mIoU', measured.mIoU];
+      assert.deepEqual([record.accuracy?.metric, record.accuracy?.value], [metric, value]);
     });
 
     test(`${name} has a model card and a line of the table, with its figures`, () => {
-      const { measured } = JSON.parse(readFileSync(`weights/${name}.json`, 'utf8')) as Recorded;
-      const figures = `**${(100 * measured.AP).toFixed(1)} / ${(100 * measured.AP50).toFixed(1)}**`;
+      const { measured } = recordOf(name);
+      const wanted = 'AP' in measured ? [measured.AP, measured.AP50] : [measured.mIoU];
+      const figures = `**${wanted.map((value) => (100 * value).toFixed(1)).join(' / ')}**`;
       const card = readFileSync(`docs/models/${name}.md`, 'utf8');
       assert.ok(card.startsWith(`# ${name}\n`) && card.includes(figures), figures);
       const table = readFileSync('docs/models/README.md', 'utf8').split('\n');

@@ -1,7 +1,12 @@
 // The weights that the training kit made, through `thinlens import` and `thinlens run`, held to what PyTorch gave for them.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { decode } from 'fast-png';
+import sharp from 'sharp';
+import { gridMapping } from '../../../heads/deeplabv3/grid_mapping.ts';
+import { denseClassMap } from '../../heads/deeplabv3/dense.ts';
 import { readFixture } from '../../safetensors.ts';
 import { home, thinlens } from '../child.ts';
 
@@ -12,6 +17,28 @@ async function ok(args: readonly string[]): Promise<string> {
   const { exit, stdout, stderr } = await thinlens(args);
   assert.deepEqual([exit, stderr], [[0, null], ''], stderr);
   return stdout;
+}
+
+/** The class map that the command line writes for the recorded pixels is the argmax of the recorded logits, upsampled densely. */
+async function assertClassMap(name: string, recorded: ReturnType<typeof readFixture>): Promise<void> {
+  const photo = { height: 513, width: 513 };
+  const pixels = Uint8Array.from(recorded.get('pixels')?.data as Float32Array);
+  const picture = join(home, `${name}.pixels.png`);
+  await sharp(pixels, { raw: { ...photo, channels: 3 } })
+    .png()
+    .toFile(picture);
+  await ok(['segment', picture, '--model', name, '--out', join(home, 'masks')]);
+  const written = decode(readFileSync(join(home, 'masks', `${name}.pixels.png`)));
+  assert.equal(written.channels, 1);
+  const logits = recorded.get('logits');
+  const [, classes = 0, height = 0, width = 0] = logits?.shape ?? [];
+  const map = { data: logits?.data as Float32Array, classes, height, width };
+  const mapping = gridMapping({ photo, resized: photo, input: photo, grid: map, alignCorners: true });
+  const wanted = denseClassMap(map, mapping, photo);
+  const different = wanted.reduce((count, classId, at) => count + Number(classId !== written.data[at]), 0);
+  assert.ok(new Set(wanted).size > 1, 'the map says something');
+  // Where two classes are as likely, the last digit decides.
+  assert.ok(different <= wanted.length * 1e-4, `${different} pixels differ`);
 }
 
 describe('the weights of the training kit', () => {
@@ -65,6 +92,7 @@ describe('the weights of the training kit', () => {
         );
         assert.ok(largest > 0 && furthest <= TOLERANCE * largest, `${key}: ${furthest / largest}`);
       }
+      if (head === 'deeplabv3') await assertClassMap(name, recorded);
     });
   }
 });

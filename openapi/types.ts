@@ -48,13 +48,13 @@ export interface paths {
          *
          *     - `application/json`, also where there is no preference: every class that was found, with its pixel count, its box
          *       and its mask, written as `format` says;
-         *     - `image/png`: a palette PNG of the image's size whose indices are class ids (0 the background), in the colours of
-         *       PASCAL VOC;
+         *     - `image/png`: a palette PNG of the image's size whose indices are class ids, in the colours of PASCAL VOC; 0 is the
+         *       background of the models here, and of an imported model that has none every class is one;
          *     - with `overlay=true`, `image/jpeg` (also where there is no preference) or `image/png`: the image with its classes laid
          *       over it.
          *
          *     A picture answers one image: for a batch it is 406 `not_acceptable`. The network looks at the whole image, its long side
-         *     resized to the model's input and its proportions kept, so that `madds` depends on the image.
+         *     resized to the model's input and its proportions kept (but for strips beyond 32:1), so that `madds` depends on the image.
          */
         readonly post: operations["segment"];
         readonly delete?: never;
@@ -998,8 +998,8 @@ export interface operations {
                 readonly tolerance?: number;
                 /**
                  * @description Report these classes only: labels or class ids of the model, separated by commas, and the parameter may
-                 *     repeat (`classes=person,dog&classes=3`). In pictures the others become the background. Without it, all classes but
-                 *     the background, which JSON tells of where it is named here.
+                 *     repeat (`classes=person,dog&classes=3`). In pictures the others become the background, or index 255 where the model has
+                 *     none. Without it, all classes but the background, which JSON tells of where it is named here.
                  */
                 readonly classes?: readonly string[];
                 /**

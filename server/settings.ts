@@ -123,7 +123,7 @@ export const SETTINGS = {
     'body-bytes',
     512 * MEBI,
     [1024, 65536 * MEBI],
-    'Bytes of request bodies held at once, over all requests; beyond that 503.',
+    'Bytes of request bodies, masks and pictures held at once, over all requests; beyond that 503.',
   ),
   queueImages: wholeNumber(
     'queue-images',

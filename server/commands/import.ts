@@ -177,7 +177,9 @@ function report({ record, cost, taken, wrapped, recognised, described }: Importe
     `licence: ${licence}`,
     task === 'detection'
       ? `ready: thinlens detect --model ${name} PHOTO, or thinlens serve`
-      : `ready: thinlens run ${name} --input IN.safetensors --out OUT.safetensors`,
+      : task === 'segmentation'
+        ? `ready: thinlens segment --model ${name} PHOTO --out DIR, or thinlens serve`
+        : `ready: thinlens run ${name} --input IN.safetensors --out OUT.safetensors`,
   ];
   console.log(lines.join('\n'));
 }

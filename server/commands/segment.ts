@@ -7,6 +7,7 @@ import { VOC_COLORS } from '../../heads/deeplabv3/voc_colors.ts';
 import { quote } from '../../models/weights/quote.ts';
 import type { Mask, Segment, SegmentResponse } from '../../openapi/types.ts';
 import { drawClasses } from '../image/overlay.ts';
+import type { MaskFormat } from '../inference/protocol.ts';
 import { segmentFrame } from '../inference/response.ts';
 import { blankOf, classMapOf, segmentsOf } from '../inference/segment_answer.ts';
 import type { Segmenter } from '../inference/segmenter.ts';
@@ -22,13 +23,8 @@ import { noProgress, startProgress } from './progress.ts';
 import type { SegmentFiles } from './segment_files.ts';
 import { planFiles } from './segment_files.ts';
 
-/** How --json can print masks, and what the API calls that. */
-const MASK_FORMATS = {
-  png: 'png',
-  rle: 'rle',
-  'rle-uncompressed': 'rle_uncompressed',
-  polygons: 'polygons',
-} as const;
+/** How --json can print masks. */
+const MASK_FORMATS: readonly MaskFormat[] = ['png', 'rle', 'rle_uncompressed', 'polygons'];
 
 /** No more labels than this are named in one sentence. */
 const MOST_NAMED = 24;
@@ -41,8 +37,9 @@ interface Options {
   readonly confidence?: boolean;
   readonly multiScale?: boolean;
   readonly flip?: boolean;
-  readonly format?: keyof typeof MASK_FORMATS;
+  readonly format?: MaskFormat;
   readonly tolerance: number;
+  readonly force?: boolean;
   readonly json?: boolean;
 }
 
@@ -59,22 +56,21 @@ export function segmentCommand(): Command {
       'Write the class of every pixel of photos as palette PNGs of class ids (the background 0, colours as in PASCAL VOC), without a server.',
     )
     .argument('<file...>', 'photos: JPEG, PNG, WebP, AVIF, GIF or TIFF')
-    .requiredOption('--out <dir>', 'folder to write to; NAME.png for a photo NAME.jpg')
+    .requiredOption('--out <dir>', 'folder to write to, required; NAME.png for a photo NAME.jpg')
     .option('--model <name>', 'model to use', defaultModel('segmentation'))
     .option('--classes <list>', 'labels or class ids, separated by commas; others are taken for background')
     .option('--overlay', 'also write NAME.overlay.jpg, the photo with its classes laid over it')
     .option('--confidence', 'also write NAME.confidence.png, how sure the network is of each pixel')
     .option('--multi-scale', 'look at each photo at six scales')
     .option('--flip', 'look at each photo also mirrored')
-    .addOption(
-      new Option('--format <form>', 'masks in the JSON, in this form').choices(Object.keys(MASK_FORMATS)),
-    )
+    .addOption(new Option('--format <form>', 'masks in the JSON, in this form').choices(MASK_FORMATS))
     .option(
       '--tolerance <pixels>',
       'pixels that polygons may be off by',
       numberBetween('--tolerance', 0, 100),
       1.5,
     )
+    .option('--force', 'replace files that are there')
     .option('--json', 'print one JSON object')
     .action(segment);
 }
@@ -114,7 +110,7 @@ function classIdsOf({ name, labels }: ModelRecord, list: string): number[] {
       `--classes has ${unknown.map(quote).join(', ')}, which ${name} does not know: its classes are ${some.join(', ')}`,
     );
   }
-  return [...new Set(wanted.map((text) => ids.get(text) as number))];
+  return [...new Set(wanted.flatMap((text) => ids.get(text) ?? []))];
 }
 
 async function segmentPhoto(
@@ -135,7 +131,7 @@ async function segmentPhoto(
   const confidence = written.confidence && confidenceMap(found.logits, found.mapping, found.image);
   const encodedFrom = performance.now();
   const { segments, confidence_map } = segmentsOf(map, found.image, record, {
-    masks: MASK_FORMATS[format ?? 'rle'],
+    masks: format ?? 'rle',
     tolerance,
     ...(classIds && { classIds }),
     ...(confidence && { confidence }),

@@ -1,4 +1,4 @@
-import { realpath } from 'node:fs/promises';
+import { access, realpath } from 'node:fs/promises';
 import { basename, dirname, join, parse, resolve } from 'node:path';
 import { CommandError } from './arguments.ts';
 
@@ -12,16 +12,23 @@ export interface SegmentFiles {
   readonly confidence?: string;
 }
 
+export interface PlanOptions {
+  readonly overlay?: boolean;
+  readonly confidence?: boolean;
+  /** Replace files that are there, but for `photos`. */
+  readonly force?: boolean;
+}
+
 /**
  * What is written where.
  * @param folder may be yet to be made
  * @returns by photo
- * @throws CommandError where two photos would be written to one file, or one of `photos` would be overwritten
+ * @throws CommandError where two photos would be written to one file, or a file would be overwritten
  */
 export async function planFiles(
   photos: readonly string[],
   folder: string,
-  { overlay = false, confidence = false }: { readonly overlay?: boolean; readonly confidence?: boolean },
+  { overlay = false, confidence = false, force = false }: PlanOptions,
 ): Promise<Map<string, SegmentFiles>> {
   const originals = new Map<string, string>();
   for (const photo of photos) originals.set(await entryOf(photo), photo);
@@ -45,11 +52,19 @@ export async function planFiles(
       const original = originals.get(await entryOf(file));
       if (original !== undefined)
         throw new CommandError(`${file} would overwrite the photo ${original}: choose another --out`);
+      if (!force && (await exists(file)))
+        throw new CommandError(`${file} is there already: --force replaces it, another --out leaves it`);
     }
     planned.set(photo, files);
   }
   return planned;
 }
+
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 /** The place of a file's name, whichever way its folder was reached. */
 async function entryOf(path: string): Promise<string> {

@@ -57,7 +57,7 @@ export function createApp(parts: AppParts): Express {
   app.use(noOptions);
   const intake = new ImageIntake(settings);
   app.post('/v1/detect', detectRoute(service, metrics, intake));
-  app.post('/v1/segment', segmentRoute(service, metrics, intake));
+  app.post('/v1/segment', segmentRoute(service, metrics, intake, settings));
   app.use(modelRoutes(service));
   app.use(backboneRoutes());
   app.use(operationRoutes(service, metrics, isStopping));

@@ -1,8 +1,9 @@
 import { HttpProblem } from './problem.ts';
 
 /**
- * The bytes of request bodies that the server holds, over all requests: what each may send is limited, but many at
- * once would still be more than the machine has. A body's bytes count until its request is answered.
+ * The bytes of request bodies, and of answers that are pictures or masks, that the server holds over all requests: what
+ * each may send is limited, but many at once would still be more than the machine has. They count until the request is
+ * answered.
  */
 export class BodyMemory {
   readonly #limit: number;

@@ -17,6 +17,8 @@ export interface Intake {
   readonly signal: AbortSignal;
   /** `performance.now()` when the whole body was there. */
   readonly received: number;
+  /** Counts an answer's bytes with those of bodies, until it has gone out. @throws HttpProblem `overloaded` */
+  readonly hold: (bytes: number) => void;
 }
 
 /** Takes in the images of requests; one for all routes, since they share the memory that bodies may take. */
@@ -45,6 +47,7 @@ export class ImageIntake {
       batch,
       signal,
       received,
+      hold: memory.take,
     };
   }
 }

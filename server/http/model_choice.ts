@@ -9,6 +9,8 @@ import { quote } from './query.ts';
 
 /** No more unknown classes than this are named in one problem. */
 const MOST_NAMED = 10;
+/** Nor are more labels than this. */
+const MOST_LABELS = 32;
 
 /** What a request says of the model that is to run. */
 export interface ModelQuery {
@@ -73,8 +75,13 @@ function classIdsOf({ record }: ServedModel, wanted: readonly string[]): number[
   const ids = idsByName(record.labels);
   const unknown = wanted.filter((text) => !ids.has(text));
   if (unknown.length > 0) {
-    const detail = `classes has ${unknown.slice(0, MOST_NAMED).map(quote).join(', ')}, which ${record.name} does not know: GET /v1/models/${record.name} lists its labels and ids`;
+    const { labels, name } = record;
+    const known =
+      labels.length <= MOST_LABELS
+        ? `its labels are ${labels.map(({ label }) => label).join(', ')}`
+        : `GET /v1/models/${name} lists its labels and ids`;
+    const detail = `classes has ${unknown.slice(0, MOST_NAMED).map(quote).join(', ')}, which ${record.name} does not know: ${known}`;
     throw new HttpProblem('invalid_parameter', detail, { errors: [{ parameter: 'classes', detail }] });
   }
-  return [...new Set(wanted.map((text) => ids.get(text) as number))].sort((a, b) => a - b);
+  return [...new Set(wanted.flatMap((text) => ids.get(text) ?? []))].sort((a, b) => a - b);
 }

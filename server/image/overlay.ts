@@ -1,10 +1,13 @@
 import sharp from 'sharp';
 import { VOC_COLORS } from '../../heads/deeplabv3/voc_colors.ts';
 import { decodeImage } from './decode.ts';
+import { ImageError } from './image-error.ts';
 
 /** Share of the class's colour inside its region; its outline has the whole of it. */
 const OPACITY = 0.5;
 const JPEG_QUALITY = 90;
+/** Sides are 16-bit numbers in a JPEG. */
+const MAX_JPEG_SIDE = 65_535;
 
 /**
  * The upright photo with every class laid over it in its PASCAL VOC colour, outlined; the background is left as it is.
@@ -12,7 +15,7 @@ const JPEG_QUALITY = 90;
  * @param map [height, width] of the upright photo
  * @param background the class that nothing is laid over
  * @returns the bytes of a file
- * @throws ImageError as `decodeImage`
+ * @throws ImageError as `decodeImage`, or where a JPEG cannot be so large
  */
 export async function drawClasses(
   bytes: Uint8Array,
@@ -25,6 +28,12 @@ export async function drawClasses(
     fit: (photo) => photo,
     ...limits,
   });
+  if (type === 'jpeg' && Math.max(size.width, size.height) > MAX_JPEG_SIDE) {
+    throw new ImageError(
+      'image_too_large',
+      `The photo is ${size.width} x ${size.height}, and a JPEG has at most ${MAX_JPEG_SIDE} pixels a side: ask for a PNG.`,
+    );
+  }
   blend(pixels, map, size.width, background);
   const picture = sharp(pixels, { raw: { width: size.width, height: size.height, channels: 3 } });
   const file = type === 'png' ? picture.png() : picture.jpeg({ quality: JPEG_QUALITY });

@@ -253,7 +253,7 @@ export class WorkerPool {
     const took = performance.now() - ticket.submitted - ticket.queued;
     this.#meanJobMs += (took - this.#meanJobMs) / SMOOTHING;
     if (message.type === 'done') {
-      const outcome = { ...message.outcome, body } as Tasks[TaskName]['outcome'];
+      const outcome = { ...message.outcome, ...(body.length > 0 && { body }) } as Tasks[TaskName]['outcome'];
       ticket.settle.resolve({ ...outcome, queued: ticket.queued });
     } else ticket.settle.reject(new JobError(message.code, message.message, message.stack));
   }

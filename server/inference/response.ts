@@ -67,20 +67,20 @@ export function segmentFrame(
 }
 
 /**
- * The JSON of what is said of one photo's classes, around what the worker wrote already.
+ * The JSON of what is said of one photo's classes, around what the worker wrote already, in parts.
  * @param total milliseconds since the photo, or the whole request, was there
  */
 export function segmentResponse(
   served: { readonly record: ModelRecord },
   outcome: SegmentOutcome & { readonly queued: number },
   total: number,
-): Buffer {
+): Uint8Array[] {
   const { before, after } = segmentFrame(served, outcome, total);
-  return Buffer.concat([
+  return [
     Buffer.from(`${JSON.stringify(before).slice(0, -1)},`),
     outcome.body,
     Buffer.from(`,${JSON.stringify(after).slice(1)}`),
-  ]);
+  ];
 }
 
 const stagesOf = (times: StageTimes, queued: number) => ({

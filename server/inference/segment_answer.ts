@@ -33,6 +33,7 @@ export async function answerSegment(
   options: SegmentOptions,
   limits: PhotoLimits,
 ): Promise<SegmentOutcome> {
+  const started = performance.now();
   const found = await segmenter.segment(bytes, options, limits);
   const mappedFrom = performance.now();
   const { record } = segmenter;
@@ -43,7 +44,10 @@ export async function answerSegment(
       ? confidenceMap(found.logits, found.mapping, found.image)
       : undefined;
   const encodedFrom = performance.now();
-  const body = await bodyOf(form, { map, confidence, bytes, found, record, classIds, limits });
+  // Decoding again, for an overlay, has what is left of the time that decoding may take.
+  const left = (limits.timeoutSeconds ?? Infinity) - Math.floor((performance.now() - started) / 1000);
+  const rest = { ...limits, ...(left !== Infinity && { timeoutSeconds: Math.max(1, left) }) };
+  const body = await bodyOf(form, { map, confidence, bytes, found, record, classIds, limits: rest });
   const { image, input, madds, times } = found;
   return {
     image,

@@ -1,23 +1,24 @@
 import { classMap } from '../../heads/deeplabv3/class_map.ts';
 import type { GridMapping } from '../../heads/deeplabv3/grid_mapping.ts';
 import { gridMapping } from '../../heads/deeplabv3/grid_mapping.ts';
-import { fittedSize } from '../../heads/deeplabv3/input_size.ts';
+import { alignedSide, fittedSize } from '../../heads/deeplabv3/input_size.ts';
 import type { LogitMap } from '../../heads/deeplabv3/logits.ts';
 import { MULTI_SCALES, scaledSize } from '../../heads/deeplabv3/multi_scale.ts';
 import type { View } from '../../heads/deeplabv3/views.ts';
 import { averageViews, commonGrid } from '../../heads/deeplabv3/views.ts';
 import { cost } from '../../models/graph/cost.ts';
+import type { Normalization } from '../../models/graph/image_input.ts';
 import { decodeImage } from '../image/decode.ts';
 import type { Size } from '../image/region.ts';
 import { mirrorPixels, resizePixels } from '../image/resize.ts';
+import { MAX_CLASSES } from '../zoo/labels.ts';
 import { networkOf, servedSize } from '../zoo/network.ts';
 import type { ModelRecord } from '../zoo/record.ts';
 import type { ModelStore } from '../zoo/store.ts';
+import { ModelUnavailableError } from '../zoo/weights.ts';
 import type { PhotoLimits, StageTimes, ViewOptions } from './protocol.ts';
 import { ImageSession } from './session.ts';
 
-/** A byte holds no more. */
-const MAX_CLASSES = 256;
 /** Resized pixels to a point of the grid that views are averaged on; 0.05 % of the pixels differ from a grid of all (bench/class_map.ts). */
 const VIEW_SPACING = 4;
 
@@ -42,9 +43,6 @@ interface Look {
   readonly input: Size;
 }
 
-/** The pixel that is nearest to 0 once it is normalised to -1 to 1, which is what references pad with. */
-const PADDING_PIXEL = 128;
-
 const area = ({ width, height }: Size) => width * height;
 
 /** Everything between a photo's bytes and its class map, for one model: decode, network, views. */
@@ -61,12 +59,12 @@ export class Segmenter {
   /**
    * Compiles (or reads) the model, opens a session and looks at one blank square, so that the first photo does not wait for
    * what ONNX Runtime and the JavaScript compiler do on first use.
-   * @throws whatever `ModelStore.compiled` throws; Error where the model has more classes than a class map can hold
+   * @throws whatever `ModelStore.compiled` throws; ModelUnavailableError where the model has more classes than a class map can hold
    */
   static async open(record: ModelRecord, store: ModelStore, threads: number): Promise<Segmenter> {
     if (record.classColumns > MAX_CLASSES) {
-      throw new Error(
-        `${record.name} has ${record.classColumns} classes, and at most ${MAX_CLASSES} can be served`,
+      throw new ModelUnavailableError(
+        `${record.name} has ${record.classColumns} classes, and a class map holds at most ${MAX_CLASSES}`,
       );
     }
     const { onnx } = await store.compiled(record);
@@ -99,7 +97,8 @@ export class Segmenter {
     for (const look of this.#looks(image, options)) {
       const resized = await resizePixels(decoded.pixels, decoded.size, look.resized);
       for (const mirrored of options.flip ? [false, true] : [false]) {
-        const pixels = padded(mirrored ? mirrorPixels(resized, look.resized) : resized, look);
+        const shown = mirrored ? mirrorPixels(resized, look.resized) : resized;
+        const pixels = padded(shown, look, this.record.normalization);
         clock.lap('preprocess');
         const logits = await this.#logits(pixels, look.input);
         clock.lap('inference');
@@ -111,7 +110,7 @@ export class Segmenter {
     const { logits, mapping } =
       seen.length === 1 && only
         ? { logits: only.logits, mapping: this.#mapping(image, only.look, only.logits, false) }
-        : this.#average(seen, image);
+        : this.#average(seen, image, this.#look(image, 1, options).resized);
     clock.lap('postprocess');
     const madds = seen.reduce((sum, { look }) => sum + this.#maddsOf(look.input), 0);
     return { image, input, logits, mapping, madds, times: { decode, ...clock.times } };
@@ -122,12 +121,14 @@ export class Segmenter {
   }
 
   #look(photo: Size, scale: number, { padded: toSquare = false }: ViewOptions): Look {
-    const square = scaledSize(servedSize(this.record), scale);
+    const { outputStride } = this.record;
+    const side = alignedSide(scaledSize(servedSize(this.record), scale).width, outputStride);
+    const square = { width: side, height: side };
     if (!toSquare) {
-      const fitted = fittedSize(photo, square.width, this.record.outputStride);
+      const fitted = fittedSize(photo, side, outputStride);
       return { resized: fitted, input: fitted };
     }
-    const ratio = square.width / Math.max(photo.width, photo.height);
+    const ratio = side / Math.max(photo.width, photo.height);
     const along = (pixels: number) => Math.max(1, Math.round(pixels * ratio));
     return { resized: { width: along(photo.width), height: along(photo.height) }, input: square };
   }
@@ -153,13 +154,9 @@ export class Segmenter {
     return gridMapping({ photo, ...look, grid, alignCorners, mirrored });
   }
 
-  /** On a grid of the photo as the network sees it without scaling. */
-  #average(seen: readonly Seen[], image: Size): { logits: LogitMap; mapping: GridMapping } {
-    const grid = commonGrid(
-      image,
-      this.#look(image, 1, { multiScale: false, flip: false }).resized,
-      VIEW_SPACING,
-    );
+  /** @param resized size of the photo in the network's input, without scaling: the grid has its proportions */
+  #average(seen: readonly Seen[], image: Size, resized: Size): { logits: LogitMap; mapping: GridMapping } {
+    const grid = commonGrid(image, resized, VIEW_SPACING);
     const views = seen.map(
       ({ look, mirrored, logits }): View => ({
         logits,
@@ -198,10 +195,15 @@ class Clock {
   }
 }
 
-/** The pixels in the upper left corner of the input; as they are where they fill it. */
-function padded(pixels: Uint8Array, { resized, input }: Look): Uint8Array {
+/**
+ * The pixels in the upper left corner of the input, the rest as near to 0 as a pixel can be once it is normalised, which is
+ * what references pad with; as they are where they fill it.
+ */
+function padded(pixels: Uint8Array, { resized, input }: Look, { scale, offset }: Normalization): Uint8Array {
   if (area(resized) === area(input)) return pixels;
-  const filled = new Uint8Array(area(input) * 3).fill(PADDING_PIXEL);
+  const filled = new Uint8Array(area(input) * 3);
+  const zero = offset.map((shift, channel) => Math.round(-shift / (scale[channel] ?? 1)));
+  for (let at = 0; at < filled.length; at++) filled[at] = Math.min(255, Math.max(0, zero[at % 3] ?? 0));
   const row = resized.width * 3;
   for (let y = 0; y < resized.height; y++)
     filled.set(pixels.subarray(y * row, (y + 1) * row), y * input.width * 3);

@@ -128,10 +128,11 @@ export class InferenceService {
     return this.#models.get(name);
   }
 
-  /** The model that runs where a request names none: the first for that task that the settings name, else the catalog's. */
+  /** The model that runs where a request names none: the first for that task that the settings name, else that is ready. */
   defaultModel(task: Task): string {
     const named = this.#settings.models.find((name) => this.model(name)?.record.task === task);
-    return named ?? defaultModel(task);
+    const ready = this.models.find(({ record, loaded }) => record.task === task && loaded.state === 'ready');
+    return named ?? ready?.record.name ?? defaultModel(task);
   }
 
   /** Why the server should get no requests yet, or nothing. */

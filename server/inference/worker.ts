@@ -71,10 +71,10 @@ async function answer({ task, model, kind, options }: JobMessage, bytes: Uint8Ar
   if (task === 'detect' && found instanceof Detector) {
     return found.detect({ kind, bytes }, options as DetectOptions, limits);
   }
-  if (task === 'segment' && found instanceof Segmenter) {
+  if (task === 'segment' && kind === 'encoded' && found instanceof Segmenter) {
     return answerSegment(found, bytes, options as SegmentOptions, limits);
   }
-  throw new Error(`model '${model}' is not loaded for '${task}'`);
+  throw new Error(`model '${model}' is not loaded for '${task}' of ${kind} photos`);
 }
 
 type Outcome = Tasks[TaskName]['outcome'];

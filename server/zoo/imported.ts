@@ -3,6 +3,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { backbones } from '../../models/backbones/registry.ts';
+import { mapNamed } from '../../models/weights/maps/maps.ts';
 import { LIMITS } from './architecture.ts';
 import { catalog } from './catalog.ts';
 import { importedFolder, makeFolder, sweep, writeAtomically } from './files.ts';
@@ -99,7 +100,9 @@ function parseRecord(json: string, name: string): ImportedRecord {
   if (TASK_OF_HEAD[record.head] !== record.task)
     throw new Error(`${record.head} is no head for ${record.task}`);
   networkOf(record);
-  return record;
+  if (record.task !== 'segmentation' || record.alignCorners !== undefined) return record;
+  // Records that were written before they said so.
+  return { ...record, alignCorners: mapNamed(record.source.map).alignCorners ?? true };
 }
 
 /**

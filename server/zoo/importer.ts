@@ -28,7 +28,7 @@ import {
 } from './imported.ts';
 import { parseLabels } from './label_file.ts';
 import type { Label } from './labels.ts';
-import { COCO_LABELS, VOC_LABELS } from './labels.ts';
+import { COCO_LABELS, MAX_CLASSES, VOC_LABELS } from './labels.ts';
 import { costOf, networkOf, servedSize } from './network.ts';
 import type { NetworkFacts } from './network_facts.ts';
 import type { NetworkSpec } from './record.ts';
@@ -170,6 +170,11 @@ async function networkFrom(
     const { graph: other } = width === spec.width ? { graph } : networkOf({ ...spec, name, width });
     return applyMap(map, { ...target, graph: other }, tensors, file);
   };
+  if (TASK_OF_HEAD[spec.head] === 'segmentation' && spec.classColumns > MAX_CLASSES) {
+    throw new ImportError(
+      `${file} has ${spec.classColumns} classes, and a segmentation model may have ${MAX_CLASSES} at most`,
+    );
+  }
   const { weights, leftOut } = orWidthThatFits(() => read(spec.width), spec, read);
   const bytes = writeSafetensors(weights);
   const sha256 = sha256Of(bytes);

@@ -119,17 +119,18 @@ export const VOC_LABELS: readonly Label[] = [
   'tvmonitor',
 ].map((label, classId) => ({ classId, label }));
 
-/** The class that stands for nothing in particular, where the dataset has one. */
+/** Classes of a segmentation model at most: a class map is of bytes, and 255 is no class (VOC's void). */
+export const MAX_CLASSES = 255;
+
+/** The class that stands for nothing in particular, where the dataset has one; torchvision calls it `__background__`. */
 export function backgroundOf(labels: readonly Label[]): number | undefined {
-  return labels.find(({ label }) => label.toLowerCase() === 'background')?.classId;
+  return labels.find(({ label }) => /^_*background_*$/i.test(label))?.classId;
 }
 
-/** Class ids by what people may call them: their label, or the id itself. */
-export function idsByName(labels: readonly Label[]): ReadonlyMap<string, number> {
-  return new Map(
-    labels.flatMap(({ classId, label }) => [
-      [label, classId],
-      [String(classId), classId],
-    ]),
-  );
+/** Class ids by what people may call them: all that have a label, or else the id itself. */
+export function idsByName(labels: readonly Label[]): ReadonlyMap<string, readonly number[]> {
+  const ids = new Map<string, number[]>();
+  for (const { classId, label } of labels) ids.set(label, [...(ids.get(label) ?? []), classId]);
+  for (const { classId } of labels) if (!ids.has(String(classId))) ids.set(String(classId), [classId]);
+  return ids;
 }

@@ -40,7 +40,7 @@ before(async () => {
 after(() => rm(folder, { recursive: true, force: true }));
 
 async function segment(...args: string[]): Promise<Image> {
-  const { exit, stdout, stderr } = await thinlens(['segment', '--json', ...args]);
+  const { exit, stdout, stderr } = await thinlens(['segment', '--json', '--force', ...args]);
   assert.deepEqual([exit, stderr], [[0, null], '']);
   return (JSON.parse(stdout) as { images: Image[] }).images[0] as Image;
 }
@@ -170,7 +170,7 @@ describe('thinlens segment', () => {
   test('--format and --tolerance say what masks are in the JSON', async () => {
     const options = ['--out', join(folder, 'forms'), 'samples/cat.jpg', '--format'];
     const rle = firstMask(images[0]).rle as Rle;
-    const plain = await segment(...options, 'rle-uncompressed');
+    const plain = await segment(...options, 'rle_uncompressed');
     const { counts } = firstMask(plain).rle as Rle;
     assert.ok(Array.isArray(counts));
     assert.deepEqual(decodeRle({ size: rle.size, counts }), decodeRle(rle));
@@ -228,7 +228,7 @@ describe('thinlens segment', () => {
       /'unicorn', '99', which deeplab.*classes are background, aero/,
     );
     await refused(['--format', 'rle'], /--format says how --json prints masks, and --json is not given/);
-    await refused(['--json', '--format', 'bmp'], /Allowed choices are png, rle, rle-uncompressed, polygons/);
+    await refused(['--json', '--format', 'bmp'], /Allowed choices are png, rle, rle_uncompressed, polygons/);
     await refused(['--tolerance', '101'], /--tolerance must be a number from 0 to 100, got '101'/);
     await refused(
       ['--model', 'ssdlite_mobilenet_v2_coco'],
@@ -253,5 +253,12 @@ describe('thinlens segment', () => {
       planFiles(['samples/x.jpg', 'samples/x.overlay.jpg'], 'samples', { overlay: true }),
       /x\.overlay\.jpg would overwrite the photo samples\/x\.overlay\.jpg: choose another --out/,
     );
+    // Somebody's file, though nobody named it.
+    await writeFile(join(folder, 'cat.png'), 'precious');
+    await assert.rejects(
+      planFiles(['samples/cat.jpg'], folder, {}),
+      /cat\.png is there already: --force replaces it, another --out leaves it/,
+    );
+    assert.equal((await planFiles(['samples/cat.jpg'], folder, { force: true })).size, 1);
   });
 });

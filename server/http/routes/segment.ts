@@ -1,8 +1,9 @@
-import type { Request, RequestHandler } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import type { SegmentForm } from '../../inference/protocol.ts';
 import { segmentResponse } from '../../inference/response.ts';
 import type { InferenceService } from '../../inference/service.ts';
 import type { Metrics } from '../../observability/metrics.ts';
+import type { Settings } from '../../settings.ts';
 import { PRECISION } from '../../zoo/record.ts';
 import type { Query } from '../contract.ts';
 import { validateQuery } from '../contract.ts';
@@ -23,13 +24,14 @@ export function segmentRoute(
   service: InferenceService,
   metrics: Metrics,
   intake: ImageIntake,
+  { requestTimeoutMs }: Settings,
 ): RequestHandler {
   return async (request, response) => {
     const query = validateQuery('segment', request.query);
     const container = containerFor(request, query);
     const { served, classIds } = chooseModel(service, 'segmentation', query, response);
     const model = served.record.name;
-    const { images, batch, signal, received } = await intake.receive(request, response, 'segment');
+    const { images, batch, signal, received, hold } = await intake.receive(request, response, 'segment');
     if (batch && container !== JSON_TYPE) {
       throw new HttpProblem('not_acceptable', `a batch is answered as ${JSON_TYPE}, not as ${container}`);
     }
@@ -40,17 +42,19 @@ export function segmentRoute(
       ...(classIds && { classIds }),
     };
     const results = await settle(service.segment(model, images, options, signal), batch);
+    hold(results.reduce((sum, { body }) => sum + body.length, 0));
 
     metrics.requestMadds.observe(
       { model },
       results.reduce((sum, { madds }) => sum + madds, 0),
     );
     const encodeStarted = performance.now();
-    const bodies =
+    const answers =
       container === JSON_TYPE
         ? results.map((result) => segmentResponse(served, result, performance.now() - received))
-        : results.map(({ body }) => body);
-    response.type(container).send(batch ? batchOf(bodies) : Buffer.concat(bodies));
+        : results.map(({ body }) => [body]);
+    response.type(container);
+    sendParts(response, batch ? batchOf(answers) : answers.flat(), requestTimeoutMs);
     metrics.stageDuration.observe(
       { model, precision: PRECISION, stage: 'encode' },
       (results.reduce((sum, { times }) => sum + (times.encode ?? 0), 0) + performance.now() - encodeStarted) /
@@ -86,8 +90,24 @@ function formOf(
   return { kind: 'classes' };
 }
 
-/** `{"results": [...]}` of results that are JSON already. */
-function batchOf(results: readonly Uint8Array[]): Buffer {
-  const parts = results.flatMap((result, index) => [Buffer.from(index === 0 ? '{"results":[' : ','), result]);
-  return Buffer.concat([...parts, Buffer.from(']}')]);
+/** `{"results": [...]}` of results that are JSON already, in parts. */
+function batchOf(results: readonly (readonly Uint8Array[])[]): Uint8Array[] {
+  const parts = results.flatMap((result, index) => [
+    Buffer.from(index === 0 ? '{"results":[' : ','),
+    ...result,
+  ]);
+  return [...parts, Buffer.from(']}')];
+}
+
+/**
+ * Sends what may be many megabytes without putting it together first.
+ * @param patience milliseconds without a byte taken after which the client is given up: what it does not read is held here
+ */
+function sendParts(response: Response, parts: readonly Uint8Array[], patience: number): void {
+  response.set('Content-Length', String(parts.reduce((sum, { length }) => sum + length, 0)));
+  response.setTimeout(patience, () => response.destroy());
+  response.cork();
+  for (const part of parts) response.write(part);
+  response.end();
+  response.uncork();
 }

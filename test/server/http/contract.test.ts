@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { rleArea } from '../../../heads/deeplabv3/rle.ts';
 import type { DetectResponse, SegmentResponse } from '../../../openapi/types.ts';
 import { assertResponse, openapiDocument, validateJsonBody } from '../../../server/http/contract.ts';
-import { allOperations } from '../../../server/http/document.ts';
+import { allOperations, operation } from '../../../server/http/document.ts';
 import { PROBLEMS, type Problem } from '../../../server/http/problem.ts';
 
 const RESULT: DetectResponse = {
@@ -119,6 +120,23 @@ for (const [id, never] of [
     );
   });
 }
+
+test("segmentation's examples have run lengths of their own image", () => {
+  const { examples = {} } = operation('segment').responses['200']?.content?.['application/json'] ?? {};
+  let seen = 0;
+  for (const { value } of Object.values(examples)) {
+    const { image, segments } = value as SegmentResponse;
+    for (const { pixels, fraction, mask } of segments ?? []) {
+      assert.equal(fraction, pixels / (image.width * image.height));
+      if (!mask.rle) continue;
+      seen++;
+      const { size, counts } = mask.rle;
+      assert.deepEqual(size, [image.height, image.width]);
+      assert.equal(rleArea({ size: [image.height, image.width], counts }), pixels);
+    }
+  }
+  assert.ok(seen > 0);
+});
 
 test('the examples of JSON bodies are accepted', () => {
   for (const { operationId, requestBody } of allOperations()) {

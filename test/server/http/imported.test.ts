@@ -10,6 +10,7 @@ import { gridMapping } from '../../../heads/deeplabv3/grid_mapping.ts';
 import type { Model, ModelList } from '../../../openapi/types.ts';
 import { decodeImage } from '../../../server/image/decode.ts';
 import { runNetwork } from '../../../server/inference/network_run.ts';
+import { Segmenter } from '../../../server/inference/segmenter.ts';
 import { trialRun } from '../../../server/inference/trial.ts';
 import { readSettings } from '../../../server/settings.ts';
 import { catalog } from '../../../server/zoo/catalog.ts';
@@ -57,6 +58,8 @@ before(async () => {
   );
   const hf = { file: `${HF}.weights.safetensors`, config: `${HF}.config.json` };
   await importModel({ ...hf, name: 'my_segmenter' }, store, { trial });
+  const odd = { outputStride: 16, size: { height: 224, width: 224 } };
+  await importModel({ ...hf, ...odd, name: 'my_small_segmenter' }, store, { trial });
   const things = join(home, 'things.json');
   await writeFile(things, JSON.stringify(Array.from({ length: 21 }, (_, index) => `thing ${index}`)));
   await importModel({ ...hf, name: 'my_things', labelsFile: things }, store, { trial });
@@ -83,6 +86,7 @@ describe('imported models', () => {
         ['my_classifier', 'classification', 'unavailable'],
         ['my_detector', 'detection', 'ready'],
         ['my_segmenter', 'segmentation', 'ready'],
+        ['my_small_segmenter', 'segmentation', 'ready'],
         ['my_things', 'segmentation', 'ready'],
       ],
     );
@@ -178,6 +182,20 @@ describe('imported models', () => {
     }
     assert.ok(new Set(expected).size > 1, 'the photo has several classes');
     assert.ok(Buffer.from(told).equals(expected));
+  });
+
+  test('of any side are seen at every scale, fitted and padded', async () => {
+    const record = records(home).find(({ name }) => name === 'my_small_segmenter') ?? assert.fail();
+    const segmenter = await Segmenter.open(record, new ModelStore(home), 1);
+    const photo = await sample('cat');
+    for (const padded of [false, true]) {
+      const views = { multiScale: true, flip: false, padded };
+      const { image, input, mapping } = await segmenter.segment(photo, views, { maxPixels: 1e6 });
+      assert.deepEqual(input, { height: padded ? 225 : 145, width: 225 });
+      // Nothing is read from beyond the photo.
+      assert.ok(mapping.y.scale * image.height + mapping.y.offset <= mapping.y.max + 1);
+    }
+    await segmenter.close();
   });
 
   test('without a background report all their classes, and leave blank what was not asked for', async () => {

@@ -630,7 +630,6 @@ describe('more views', () => {
 describe('EXIF orientation', () => {
   for (const orientation of ORIENTATIONS) {
     test(`${orientation} gives the classes of the upright photo, and its overlay`, async () => {
-      // Larger than what the network sees: shrinking treats both ends of a line alike, which enlarging does not.
       const scene = await rasterOf(await sharp(photos.cat).resize(902, 600).png().toBuffer());
       const upright = await classesOf(await stored(scene, 1).png().toBuffer());
       for (const file of [
@@ -645,6 +644,14 @@ describe('EXIF orientation', () => {
           assert.ok(overlap > 0.97, `class ${classId}: ${overlap}`);
         }
       }
+      // A photo that has to be enlarged for the network.
+      const small = await rasterOf(await sharp(photos.cat).png().toBuffer());
+      const [plain, turned] = [
+        await classesOf(await stored(small, 1).png().toBuffer()),
+        await classesOf(await stored(small, orientation).png().toBuffer()),
+      ];
+      assert.deepEqual([turned.width, turned.height], [451, 300]);
+      assert.ok(classOverlap(turned.data, plain.data, CAT) > 0.97);
       const lossless = await stored(scene, orientation).png().toBuffer();
       const query = { overlay: true, classes: 'sheep' };
       const picture = answered(await segment(server, lossless, query, PNG)).bytes;
@@ -654,6 +661,19 @@ describe('EXIF orientation', () => {
       assert.ok(Buffer.from(pixels).equals(scene.pixels), 'nothing is laid over it: it is the scene');
     });
   }
+});
+
+test('an overlay that no JPEG can hold is told to be a PNG', async () => {
+  const strip = await sharp({ create: { width: 70_000, height: 4, channels: 3, background: '#357' } })
+    .png()
+    .toBuffer();
+  const refused = await segment(server, strip, { overlay: true });
+  assert.equal(refused.status, 413);
+  assert.match(String((refused.body as { detail: string }).detail), /70000 x 4.*65535.*PNG/);
+  assert.equal(
+    (await sharp(answered(await segment(server, strip, { overlay: true }, PNG)).bytes).metadata()).width,
+    70_000,
+  );
 });
 
 test('a photo of 12 megapixels is answered at its own size, in every form', async () => {

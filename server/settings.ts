@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import envPaths from 'env-paths';
 import { usableCpus } from './inference/cpus.ts';
 import { MODEL_NAME } from './zoo/imported.ts';
+import { isServed } from './zoo/record.ts';
 import { records } from './zoo/records.ts';
 
 /** A setting that cannot be used. The message is a sentence for the person who started the server. */
@@ -245,7 +246,7 @@ export function readSettings(
 
 /** @throws SettingError where the settings name a model that is not there, or that no route is for */
 function checkModels({ models, home }: Settings, byFlag: boolean): void {
-  const served = records(home).filter(({ task }) => task !== 'classification');
+  const served = records(home).filter(isServed);
   const stray = models.find((wanted) => !served.some(({ name }) => name === wanted));
   if (stray === undefined) return;
   const { flag } = SETTINGS.models;

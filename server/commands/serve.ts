@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { startServer } from '../server.ts';
 import type { Settings } from '../settings.ts';
 import { environmentName, readSettings, SETTINGS, SettingError } from '../settings.ts';
+import { isServed } from '../zoo/record.ts';
 
 const LOG_BUFFER_BYTES = 4096;
 const LOG_FLUSH_MS = 200;
@@ -68,8 +69,7 @@ async function serve(flags: Record<string, string>): Promise<void> {
       log.info({ model: record.name, seconds: Number(loaded.seconds.toFixed(3)) }, 'model ready');
     else {
       const { state, reason } = { reason: undefined, ...loaded };
-      // A classifier was never meant to be served.
-      const level = record.task === 'classification' ? 'debug' : 'warn';
+      const level = isServed(record) ? 'warn' : 'debug';
       log[level]({ model: record.name, state, reason }, 'model not available');
     }
   }

@@ -3,7 +3,8 @@ import type { ModelRecord } from '../zoo/record.ts';
 import { PRECISION } from '../zoo/record.ts';
 import type { DetectOutcome, SegmentOutcome, StageTimes } from './protocol.ts';
 
-const round = (value: number, digits: number) => Math.round(value * 10 ** digits) / 10 ** digits;
+/** To so many digits behind the point. */
+export const round = (value: number, digits: number) => Math.round(value * 10 ** digits) / 10 ** digits;
 
 /**
  * What the API and the command line say of one photo. Scores keep five digits, boxes hundredths of a pixel, times

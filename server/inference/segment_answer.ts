@@ -12,6 +12,7 @@ import { drawClasses } from '../image/overlay.ts';
 import { backgroundOf } from '../zoo/labels.ts';
 import type { ModelRecord } from '../zoo/record.ts';
 import type { MaskFormat, PhotoLimits, SegmentForm, SegmentOptions, SegmentOutcome } from './protocol.ts';
+import { round } from './response.ts';
 import type { Segmentation, Segmenter } from './segmenter.ts';
 
 /** The part of a response that the worker writes. */
@@ -142,9 +143,9 @@ export function segmentsOf(
         label: names.get(class_id) ?? String(class_id),
         class_id,
         pixels,
-        fraction: rounded(fraction, FRACTION_DIGITS),
+        fraction: round(fraction, FRACTION_DIGITS),
         box,
-        ...(sure && { confidence: rounded(sure[class_id] ?? 0, CONFIDENCE_DIGITS) }),
+        ...(sure && { confidence: round(sure[class_id] ?? 0, CONFIDENCE_DIGITS) }),
         mask: maskOf(map, runs, class_id, masks, tolerance),
       }),
     );
@@ -191,5 +192,3 @@ function meanConfidence(map: Uint8Array, confidence: Uint8Array): Float64Array {
 
 const base64 = (bytes: Uint8Array) =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
-
-const rounded = (value: number, digits: number) => Math.round(value * 10 ** digits) / 10 ** digits;

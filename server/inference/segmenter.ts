@@ -105,12 +105,12 @@ export class Segmenter {
         seen.push({ look, mirrored, logits });
       }
     }
-    const { input } = this.#look(image, 1, options);
+    const { input, resized: unscaled } = this.#look(image, 1, options);
     const [only] = seen;
     const { logits, mapping } =
       seen.length === 1 && only
         ? { logits: only.logits, mapping: this.#mapping(image, only.look, only.logits, false) }
-        : this.#average(seen, image, this.#look(image, 1, options).resized);
+        : this.#average(seen, image, unscaled);
     clock.lap('postprocess');
     const madds = seen.reduce((sum, { look }) => sum + this.#maddsOf(look.input), 0);
     return { image, input, logits, mapping, madds, times: { decode, ...clock.times } };

@@ -4,7 +4,7 @@ import type { Settings } from '../settings.ts';
 import { readImported } from '../zoo/imported.ts';
 import { costOf, servedSize } from '../zoo/network.ts';
 import type { ModelRecord, Task } from '../zoo/record.ts';
-import { describeSource, PRECISION } from '../zoo/record.ts';
+import { describeSource, isServed, PRECISION } from '../zoo/record.ts';
 import { defaultModel, records } from '../zoo/records.ts';
 import type { JobResult, RestartReason } from './pool.ts';
 import { WorkerPool } from './pool.ts';
@@ -201,9 +201,6 @@ export class InferenceService {
     }
   }
 }
-
-/** Whether this server has a route for what the model does. */
-export const isServed = ({ task }: ModelRecord): boolean => task !== 'classification';
 
 const STAGES: readonly Stage[] = ['queue', 'decode', 'preprocess', 'inference', 'postprocess', 'encode'];
 

@@ -112,6 +112,9 @@ export interface ModelRecord extends NetworkSpec {
   readonly attribution: string;
 }
 
+/** Whether the server has a route for what the model does. */
+export const isServed = ({ task }: Pick<ModelRecord, 'task'>): boolean => task !== 'classification';
+
 /** Where weights come from, in a few words. */
 export function describeSource(source: WeightSource): string {
   switch (source.kind) {

@@ -10,13 +10,13 @@ import { encodeModel } from './schema.ts';
 const OPSET = 17;
 const IR_VERSION = 8;
 
-const ELEMENT_TYPE: Record<DataType | 'int64', number> = { float32: 1, uint8: 2, int64: 7 };
+const ELEMENT_TYPE: Record<DataType | 'int8' | 'int64', number> = { float32: 1, uint8: 2, int8: 3, int64: 7 };
 
 /** The dimension that the caller chooses at run time. */
 const BATCH = { dimParam: 'batch' } as const;
 
 /** Writes nodes and constants in ONNX's terms. Axes of the graph count without the batch, so each grows by one here. */
-class Writer {
+export class Writer {
   readonly nodes: OnnxNode[] = [];
   readonly initializers = new Map<string, OnnxTensor>();
 
@@ -43,6 +43,13 @@ class Writer {
     return name;
   }
 
+  bytes(name: string, dims: readonly number[], data: Int8Array | Uint8Array): string {
+    const rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const dataType = data instanceof Int8Array ? ELEMENT_TYPE.int8 : ELEMENT_TYPE.uint8;
+    this.initializers.set(name, { name, dims, dataType, rawData });
+    return name;
+  }
+
   integers(name: string, data: readonly number[]): string {
     const rawData = new Uint8Array(BigInt64Array.from(data, BigInt).buffer);
     this.initializers.set(name, { name, dims: [data.length], dataType: ELEMENT_TYPE.int64, rawData });
@@ -51,7 +58,7 @@ class Writer {
 }
 
 /** Writes one node, and returns the name of its output. `shapeOf` gives the shape of a value that it reads. */
-function writeNode(writer: Writer, node: Node, shapeOf: (name: string) => Shape): string {
+export function writeNode(writer: Writer, node: Node, shapeOf: (name: string) => Shape): string {
   const { name, inputs } = node;
   const [x = ''] = inputs;
   switch (node.op) {
@@ -164,13 +171,7 @@ export interface OnnxOptions {
  * @throws GraphError naming a missing or misshapen weight, a batch normalisation left unfolded, or with
  *   `anySize` a node that holds a size.
  */
-export function toOnnx(
-  graph: Graph,
-  weights: Weights,
-  { metadata = {}, anySize = false }: OnnxOptions = {},
-): Uint8Array {
-  const sized = anySize && graph.nodes.find(({ op }) => op === 'broadcast' || op === 'reshape');
-  if (sized) throw new GraphError(`${sized.op} '${sized.name}' holds a size: the graph cannot be left open`);
+export function toOnnx(graph: Graph, weights: Weights, options: OnnxOptions = {}): Uint8Array {
   const writer = new Writer();
   for (const { name, shape } of parametersOf(graph)) {
     const found = weights.get(name);
@@ -183,6 +184,20 @@ export function toOnnx(
     writer.floats(name, shape, found.data);
   }
   for (const node of graph.nodes) writeNode(writer, node, (name) => valueNamed(graph, name).shape);
+  return finishModel(graph, writer, options);
+}
+
+/**
+ * The bytes of an .onnx file with the inputs and outputs of `graph` and what `writer` holds.
+ * @throws GraphError with `anySize` naming a node that holds a size
+ */
+export function finishModel(
+  graph: Graph,
+  writer: Writer,
+  { metadata = {}, anySize = false }: OnnxOptions = {},
+): Uint8Array {
+  const sized = anySize && graph.nodes.find(({ op }) => op === 'broadcast' || op === 'reshape');
+  if (sized) throw new GraphError(`${sized.op} '${sized.name}' holds a size: the graph cannot be left open`);
   return encodeModel({
     irVersion: IR_VERSION,
     producerName: 'thinlens',

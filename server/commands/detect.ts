@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import type { DetectResponse } from '../../openapi/types.ts';
-import { detectResponse } from '../inference/response.ts';
 import type { PrecisionSetting } from '../inference/precision.ts';
+import { detectResponse } from '../inference/response.ts';
 import { readSettings } from '../settings.ts';
 import { costOf } from '../zoo/network.ts';
 import { defaultModel } from '../zoo/records.ts';
@@ -49,7 +49,11 @@ export function detectCommand(): Command {
 
 async function detect(files: readonly string[], options: Options): Promise<void> {
   const detector = await openDetector(options.model, options.precision);
-  const served = { record: detector.record, precision: detector.precision, madds: costOf(detector.record).madds };
+  const served = {
+    record: detector.record,
+    precision: detector.precision,
+    madds: costOf(detector.record).madds,
+  };
   const { maxImagePixels: maxPixels } = readSettings({}, process.env);
   const find = async (file: string) => {
     const started = performance.now();

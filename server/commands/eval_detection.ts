@@ -4,8 +4,8 @@ import type { CocoDetection } from '../../heads/ssdlite/coco/detections.ts';
 import { evaluateDetections } from '../../heads/ssdlite/coco/evaluation.ts';
 import type { CocoInstances } from '../../heads/ssdlite/coco/instances.ts';
 import { parseInstances } from '../../heads/ssdlite/coco/instances.ts';
-import type { PrecisionSetting } from '../inference/precision.ts';
 import type { Detector } from '../inference/detector.ts';
+import type { PrecisionSetting } from '../inference/precision.ts';
 import { readSettings } from '../settings.ts';
 import { defaultModel } from '../zoo/records.ts';
 import { CommandError, numberBetween } from './arguments.ts';
@@ -69,7 +69,13 @@ async function evalDetection(options: Options): Promise<void> {
     const images = instances.images.length;
     console.log(
       JSON.stringify(
-        { model: options.model, precision: detector.precision, images, ...summary, per_category: perCategory },
+        {
+          model: options.model,
+          precision: detector.precision,
+          images,
+          ...summary,
+          per_category: perCategory,
+        },
         null,
         2,
       ),

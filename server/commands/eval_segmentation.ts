@@ -5,9 +5,9 @@ import { Command } from 'commander';
 import type { ClassIou, SegmentationEvaluation } from '../../heads/deeplabv3/mean_iou.ts';
 import { ConfusionMatrix, VOID_LABEL } from '../../heads/deeplabv3/mean_iou.ts';
 import { decodeLabelMap } from '../image/label_map.ts';
+import type { PrecisionSetting } from '../inference/precision.ts';
 import { classMapOf } from '../inference/segment_answer.ts';
 import type { Segmenter } from '../inference/segmenter.ts';
-import type { PrecisionSetting } from '../inference/precision.ts';
 import { readSettings } from '../settings.ts';
 import type { Label } from '../zoo/labels.ts';
 import { defaultModel } from '../zoo/records.ts';
@@ -90,7 +90,10 @@ async function evalSegmentation(options: Options): Promise<void> {
       ...(options.padded ? ['padded'] : []),
     ];
     console.log(
-      [`${options.model} (${segmenter.precision}) on ${pairs.length} images of ${options.masks}`, ...views].join(', '),
+      [
+        `${options.model} (${segmenter.precision}) on ${pairs.length} images of ${options.masks}`,
+        ...views,
+      ].join(', '),
     );
     print({ mIoU, pixel_accuracy, per_class }, labels);
   }

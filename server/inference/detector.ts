@@ -32,7 +32,11 @@ export class Detector {
    * @throws whatever `openSession` throws
    */
   static async open(record: ModelRecord, store: ModelStore, options: OpenOptions): Promise<Detector> {
-    const detector = new Detector(record, options.precision ?? 'fp32', await openSession(record, store, options));
+    const detector = new Detector(
+      record,
+      options.precision ?? 'fp32',
+      await openSession(record, store, options),
+    );
     const { width, height } = record.input;
     await detector.detect(
       { kind: 'pixels', bytes: new Uint8Array(width * height * 3) },

@@ -1,5 +1,5 @@
-import type { Quantization } from '../zoo/quantization.ts';
 import type { Size } from '../image/region.ts';
+import type { Quantization } from '../zoo/quantization.ts';
 import { referencePicture, sampleOutputs, signalToNoise } from './reference_picture.ts';
 import type { ImageSession } from './session.ts';
 

@@ -1,5 +1,5 @@
-import type { Quantization } from '../zoo/quantization.ts';
 import { servedSize } from '../zoo/network.ts';
+import type { Quantization } from '../zoo/quantization.ts';
 import type { ModelRecord, Precision } from '../zoo/record.ts';
 import type { ModelStore } from '../zoo/store.ts';
 import { checkInt8, Int8CheckError } from './int8_check.ts';

@@ -1,5 +1,5 @@
-import type { Quantization } from '../zoo/quantization.ts';
-import { readQuantization } from '../zoo/quantization.ts';
+import type { KeptQuantization } from '../zoo/quantization.ts';
+import { QuantizationError, readQuantization } from '../zoo/quantization.ts';
 import type { ModelRecord, Precision } from '../zoo/record.ts';
 import { byteProducts } from './cpu_features.ts';
 
@@ -35,12 +35,20 @@ export async function choosePrecision(
   products = byteProducts(),
 ): Promise<PrecisionChoice> {
   if (setting !== 'auto') return { precision: setting };
-  const found = await readQuantization(record, home);
   const fallback = (reason: FallbackReason, detail: string): PrecisionChoice => ({
     precision: 'fp32',
     fallback: { reason, detail },
   });
-  if (!found) return fallback('not_quantized', `thinlens quantize ${record.name} --images DIR makes its int8`);
+  let found: KeptQuantization | undefined;
+  try {
+    found = await readQuantization(record, home);
+  } catch (error) {
+    // A damaged file takes nothing away but int8.
+    if (!(error instanceof QuantizationError)) throw error;
+    return fallback('not_quantized', error.message);
+  }
+  if (!found)
+    return fallback('not_quantized', `thinlens quantize ${record.name} --images DIR makes its int8`);
   if (products === undefined) {
     return fallback(
       'cpu',
@@ -54,7 +62,7 @@ export async function choosePrecision(
 /** What int8 loses, in a sentence, where that is too much. */
 function lossOf(
   { name, accuracy }: ModelRecord,
-  { quantization, origin }: { readonly quantization: Quantization; readonly origin: 'package' | 'store' },
+  { quantization, origin }: KeptQuantization,
 ): string | undefined {
   const percent = (share: number) => (100 * share).toFixed(1);
   // Figures of the package's own calibration say nothing of another.

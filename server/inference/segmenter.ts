@@ -71,7 +71,11 @@ export class Segmenter {
         `${record.name} has ${record.classColumns} classes, and a class map holds at most ${MAX_CLASSES}`,
       );
     }
-    const segmenter = new Segmenter(record, options.precision ?? 'fp32', await openSession(record, store, options));
+    const segmenter = new Segmenter(
+      record,
+      options.precision ?? 'fp32',
+      await openSession(record, store, options),
+    );
     const size = servedSize(record);
     const logits = await segmenter.#logits(new Uint8Array(size.height * size.width * 3), size);
     const look = { resized: size, input: size };

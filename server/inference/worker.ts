@@ -55,7 +55,10 @@ function send(message: FromWorker, body: Uint8Array = NOTHING): void {
   answers.uncork();
 }
 
-async function loadModel(record: ModelRecord, { home, threads, precision }: LoadMessage): Promise<LoadedModel> {
+async function loadModel(
+  record: ModelRecord,
+  { home, threads, precision }: LoadMessage,
+): Promise<LoadedModel> {
   const { name, task } = record;
   const started = performance.now();
   const store = new ModelStore(home);

@@ -28,7 +28,9 @@ export function detectRoute(
     };
     const results = await settle(service.detect({ model, precision, images, options, signal }), batch);
 
-    const answers = results.map((result) => detectResponse({ ...served, precision }, result, performance.now() - received));
+    const answers = results.map((result) =>
+      detectResponse({ ...served, precision }, result, performance.now() - received),
+    );
     metrics.requestMadds.observe({ model }, served.madds * images.length);
     const encodeStarted = performance.now();
     const json = JSON.stringify(batch ? { results: answers } : answers[0]);

@@ -50,7 +50,9 @@ export function segmentRoute(
     const encodeStarted = performance.now();
     const answers =
       container === JSON_TYPE
-        ? results.map((result) => segmentResponse({ ...served, precision }, result, performance.now() - received))
+        ? results.map((result) =>
+            segmentResponse({ ...served, precision }, result, performance.now() - received),
+          )
         : results.map(({ body }) => [body]);
     response.type(container);
     sendParts(response, batch ? batchOf(answers) : answers.flat(), requestTimeoutMs);

@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   cost: async () => (await import('./commands/cost.ts')).costCommand(),
   eval: async () => (await import('./commands/eval.ts')).evalCommand(),
   import: async () => (await import('./commands/import.ts')).importCommand(),
+  quantize: async () => (await import('./commands/quantize.ts')).quantizeCommand(),
   run: async () => (await import('./commands/run.ts')).runCommand(),
 };
 
@@ -30,6 +31,7 @@ const MENDABLE = new Set([
   'ImageError',
   'ImportError',
   'TapError',
+  'QuantizationError',
 ]);
 
 const program = new Command('thinlens')

@@ -1,3 +1,6 @@
+import type { Samples } from './noise_meter.ts';
+import { NoiseMeter } from './noise_meter.ts';
+
 /** A picture's height and width in pixels. */
 interface Size {
   readonly height: number;
@@ -91,31 +94,13 @@ export function sampleOutputs(outputs: Readonly<Record<string, Float32Array>>): 
   );
 }
 
-/** Numbers by the name of the output that they are of. */
-export type Samples = ReadonlyMap<string, ArrayLike<number>>;
-
 /**
  * How much larger the reference is than the difference to it, in decibels, of the output where that is least: infinite where nothing
  * differs, NaN where a number is.
  * @throws RangeError where the outputs are others, or have other lengths
  */
 export function signalToNoise(actual: Samples, reference: Samples): number {
-  if (actual.size !== reference.size) {
-    throw new RangeError(`there are ${actual.size} outputs, and ${reference.size} to compare them with`);
-  }
-  const each = [...reference].map(([name, expected]) => {
-    const found = actual.get(name);
-    if (found?.length !== expected.length) {
-      throw new RangeError(
-        `'${name}' has ${found?.length ?? 'no'} numbers, and ${expected.length} to compare them with`,
-      );
-    }
-    let [signal, noise] = [0, 0];
-    for (let i = 0; i < expected.length; i++) {
-      signal += (expected[i] as number) ** 2;
-      noise += ((found[i] as number) - (expected[i] as number)) ** 2;
-    }
-    return noise === 0 ? Number.POSITIVE_INFINITY : 10 * Math.log10(signal / noise);
-  });
-  return Math.min(...each);
+  const meter = new NoiseMeter();
+  meter.add(actual, reference);
+  return meter.decibels;
 }

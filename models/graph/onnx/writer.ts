@@ -143,9 +143,13 @@ export function writeNode(writer: Writer, node: Node, shapeOf: (name: string) =>
   }
 }
 
-/** @param anySize leaves height and width open: of an image those that are not its channels, of a map its last two */
-function describe(value: Value, anySize: boolean): OnnxValueInfo {
-  const open = value.type === 'uint8' ? ['height', 'width'] : [undefined, 'rows', 'columns'];
+/**
+ * @param anySize leaves height and width open: of an image those that are not its channels, of a map its last two
+ * @param index of an output: maps may differ in size, and what has one name has one size
+ */
+function describe(value: Value, anySize: boolean, index = 0): OnnxValueInfo {
+  const which = index === 0 ? '' : `.${index}`;
+  const open = value.type === 'uint8' ? ['height', 'width'] : [undefined, `rows${which}`, `columns${which}`];
   const dim = [
     BATCH,
     ...value.shape.map((dimValue, axis) => {
@@ -208,7 +212,7 @@ export function finishModel(
       node: writer.nodes,
       initializer: [...writer.initializers.values()],
       input: graph.inputs.map((value) => describe(value, anySize)),
-      output: graph.outputs.map((value) => describe(valueNamed(graph, value.name), anySize)),
+      output: graph.outputs.map(({ name }, index) => describe(valueNamed(graph, name), anySize, index)),
     },
   });
 }

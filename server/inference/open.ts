@@ -2,6 +2,7 @@ import { servedSize } from '../zoo/network.ts';
 import type { Quantization } from '../zoo/quantization.ts';
 import type { ModelRecord, Precision } from '../zoo/record.ts';
 import type { ModelStore } from '../zoo/store.ts';
+import { byteProducts } from './cpu_features.ts';
 import { checkInt8, Int8CheckError } from './int8_check.ts';
 import type { Fallback, PrecisionSetting } from './precision.ts';
 import { choosePrecision } from './precision.ts';
@@ -57,6 +58,7 @@ export interface Opened<Runner> {
 /**
  * Opens a model in the precision that the setting says, or in the fastest that is sound.
  * @param open a Detector's or a Segmenter's
+ * @param products see `byteProducts`
  * @throws what `open` throws; with a setting of int8 also Int8CheckError
  */
 export async function openFastest<Runner>(
@@ -64,8 +66,9 @@ export async function openFastest<Runner>(
   record: ModelRecord,
   store: ModelStore,
   { threads, precision: setting }: { readonly threads: number; readonly precision: PrecisionSetting },
+  products = byteProducts(),
 ): Promise<Opened<Runner>> {
-  const { precision, fallback } = await choosePrecision(record, store.home, setting);
+  const { precision, fallback } = await choosePrecision(record, store.home, setting, products);
   try {
     const runner = await open(record, store, { threads, precision });
     const precisions: Precision[] =

@@ -1,7 +1,6 @@
 import type { KeptQuantization } from '../zoo/quantization.ts';
 import { QuantizationError, readQuantization } from '../zoo/quantization.ts';
 import type { ModelRecord, Precision } from '../zoo/record.ts';
-import { byteProducts } from './cpu_features.ts';
 
 /** What is wanted: one precision for all models, or of each the fastest that is sound. */
 export type PrecisionSetting = 'auto' | Precision;
@@ -25,14 +24,14 @@ export interface PrecisionChoice {
 /** What int8 may lose of what was measured in fp32: a point of AP, one and a half of mIoU. */
 const LARGEST_LOSS = { AP: 0.01, mIoU: 0.015 } as const;
 /** Where nobody measured that, how far int8's results may be from fp32's own. */
-export const LEAST_AGREEMENT = { AP: 0.8, mIoU: 0.85 } as const;
+export const LEAST_AGREEMENT = { AP: 0.9, mIoU: 0.9 } as const;
 
 /** The precision that a model runs in. @param products see `byteProducts` */
 export async function choosePrecision(
   record: ModelRecord,
   home: string,
   setting: PrecisionSetting,
-  products = byteProducts(),
+  products: string | undefined,
 ): Promise<PrecisionChoice> {
   if (setting !== 'auto') return { precision: setting };
   const fallback = (reason: FallbackReason, detail: string): PrecisionChoice => ({

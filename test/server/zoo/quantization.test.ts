@@ -55,7 +55,7 @@ describe('the catalogued models', () => {
       assert.equal(weights, model.source.sha256);
       assert.ok(images >= 200, `${images}`);
       assert.equal(agreement.metric, model.task === 'detection' ? 'AP' : 'mIoU');
-      assert.ok(agreement.value > 0.75 && agreement.value <= 1, `${agreement.value}`);
+      assert.ok(agreement.value > 0.7 && agreement.value <= 1, `${agreement.value}`);
       assert.deepEqual([...reference.keys()].sort(), [...networkOf(model).outputs.keys()].sort());
       for (const samples of reference.values()) assert.equal(samples.length, 64);
     });

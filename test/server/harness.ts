@@ -59,7 +59,13 @@ export async function start(settings: Partial<Settings> = {}): Promise<TestServe
 /** A server that is ready. */
 export async function startReady(settings: Partial<Settings> = {}): Promise<TestServer> {
   const server = await start(settings);
-  await server.ready;
+  try {
+    await server.ready;
+  } catch (error) {
+    // Nobody else could: its workers would keep the tests from ending.
+    await server.stop();
+    throw error;
+  }
   return server;
 }
 

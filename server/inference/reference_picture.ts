@@ -26,18 +26,61 @@ function hash(seed: number): number {
  * @returns [height, width, 3]
  */
 export function referencePicture({ height, width }: Size): Uint8Array {
-  const pixels = new Uint8Array(height * width * 3);
-  const shapes = Array.from({ length: SHAPES }, (_, index) => shapeAt(index, { height, width }));
-  for (let y = 0, at = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const shape = shapes.findLast((each) => covers(each, x, y));
-      for (let channel = 0; channel < 3; channel++, at++) {
-        const colour = shape ? (shape.colour >>> (8 * channel)) & 255 : 128;
-        pixels[at] = Math.max(0, Math.min(255, colour + noiseAt(x, y, channel)));
-      }
+  const values = new Int32Array(height * width * 3);
+  addNoise(values, { height, width });
+  const shapeOf = shapeMap({ height, width });
+  const pixels = new Uint8Array(values.length);
+  for (let pixel = 0, at = 0; pixel < shapeOf.length; pixel++) {
+    const colour = shapeOf[pixel] as number;
+    for (let channel = 0; channel < 3; channel++, at++) {
+      const value = ((colour >>> (8 * channel)) & 255) + ((values[at] as number) >> 2);
+      pixels[at] = Math.max(0, Math.min(255, value));
     }
   }
   return pixels;
+}
+
+const GREY = 0x808080;
+
+/** The colour of the shape that is on top at each pixel. */
+function shapeMap({ height, width }: Size): Uint32Array {
+  const colours = new Uint32Array(height * width).fill(GREY);
+  for (let index = 0; index < SHAPES; index++) {
+    const { x, y, reach, isRound, colour } = shapeAt(index, { height, width });
+    for (let row = Math.max(0, y - reach); row <= Math.min(height - 1, y + reach); row++) {
+      const half = isRound ? Math.floor(Math.sqrt(reach * reach - (row - y) ** 2)) : reach;
+      const from = row * width;
+      colours.fill(colour, from + Math.max(0, x - half), from + Math.min(width, x + half + 1));
+    }
+  }
+  return colours;
+}
+
+/** Adds noise of every scale to [height, width, 3]: one number a cell and channel. */
+function addNoise(values: Int32Array, { height, width }: Size): void {
+  for (let side = COARSEST; side >= 1; side >>= 1) {
+    const row = new Int32Array(width * 3);
+    for (let y = 0; y < height; y++) {
+      if (y % side === 0) fillRow(row, side, y / side);
+      const from = y * row.length;
+      for (let at = 0; at < row.length; at++)
+        values[from + at] = (values[from + at] as number) + (row[at] as number);
+    }
+  }
+}
+
+/** The noise of one row of cells, for each pixel and channel. */
+function fillRow(row: Int32Array, side: number, cellY: number): void {
+  const reach = side * 3;
+  for (let from = 0, cellX = 0; from < row.length; from += reach, cellX++) {
+    const cell = hash(Math.imul(cellX, 73856093) ^ Math.imul(cellY, 19349663));
+    for (let channel = 0; channel < 3; channel++) {
+      // Mostly grey, a little of each channel's own.
+      const own = hash(cell + channel + side) % (AMPLITUDE / 2 + 1);
+      const noise = (cell % (AMPLITUDE + 1)) - AMPLITUDE / 2 + own - AMPLITUDE / 4;
+      for (let at = from + channel; at < Math.min(row.length, from + reach); at += 3) row[at] = noise;
+    }
+  }
 }
 
 interface Shape {
@@ -61,23 +104,6 @@ function shapeAt(index: number, { height, width }: Size): Shape {
     isRound: index % 2 === 0,
     colour: drawn(2),
   };
-}
-
-function covers({ x, y, reach, isRound }: Shape, atX: number, atY: number): boolean {
-  const [dx, dy] = [Math.abs(atX - x), Math.abs(atY - y)];
-  return isRound ? dx * dx + dy * dy <= reach * reach : dx <= reach && dy <= reach;
-}
-
-/** Sum over the scales of one number a cell. */
-function noiseAt(x: number, y: number, channel: number): number {
-  let sum = 0;
-  for (let side = COARSEST; side >= 1; side >>= 1) {
-    const cell = hash(Math.imul(Math.floor(x / side), 73856093) ^ Math.imul(Math.floor(y / side), 19349663));
-    // Mostly grey, a little of each channel's own.
-    const own = hash(cell + channel + side) % (AMPLITUDE / 2 + 1);
-    sum += (cell % (AMPLITUDE + 1)) - AMPLITUDE / 2 + own - AMPLITUDE / 4;
-  }
-  return sum >> 2;
 }
 
 /** Numbers that are kept of each output. */

@@ -12,7 +12,7 @@ export class Int8CheckError extends Error {
  * Decibels. Runtimes may round a result to the next byte, which leaves more than twice as much; sums that overflow leave
  * next to nothing.
  */
-const LEAST_SIGNAL_TO_NOISE = 20;
+export const LEAST_SIGNAL_TO_NOISE = 20;
 
 /**
  * Runs a quantised network on the reference picture and compares with what was stored when it was made.

@@ -75,7 +75,7 @@ describe('calibration', () => {
   }
 
   test('sees a photo at the size that it is segmented at', async () => {
-    const served = await Segmenter.open(segmenter, new ModelStore(home), 1);
+    const served = await Segmenter.open(segmenter, new ModelStore(home), { threads: 1 });
     for (const file of ['samples/cat.jpg', 'samples/street.jpg']) {
       const bytes = await readFile(file);
       const { input } = await served.segment(bytes, { multiScale: false, flip: false }, limits);

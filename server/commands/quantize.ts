@@ -13,6 +13,7 @@ import { compareCpuTime } from '../inference/cpu_time.ts';
 import { NoiseMeter } from '../inference/noise_meter.ts';
 import type { PhotoInput } from '../inference/photo_input.ts';
 import { photoInput } from '../inference/photo_input.ts';
+import { LEAST_AGREEMENT } from '../inference/precision.ts';
 import { referencePicture, sampleOutputs } from '../inference/reference_picture.ts';
 import { ImageSession } from '../inference/session.ts';
 import { readSettings } from '../settings.ts';
@@ -259,10 +260,16 @@ function report(result: Result, { out, json }: Options): void {
   console.log(
     `fp32 ${form(fp32)}; int8 ${form(int8)} of CPU time a photo on one thread: ${speed_ratio.toFixed(2)} times as fast`,
   );
+  if (out !== undefined) {
+    console.log(`written to ${kept}`);
+    return;
+  }
+  const least = LEAST_AGREEMENT[metric];
+  const isSound = (estimators[0]?.agreement ?? 0) >= least;
   console.log(
-    out === undefined
-      ? `kept in ${kept}: servers that start from now on have ${model} in int8`
-      : `written to ${kept}`,
+    isSound
+      ? `kept in ${kept}: servers that start from now on can run ${model} in int8`
+      : `kept in ${kept}, and used where --precision int8 asks for it: of itself a server takes int8 from an agreement of ${least} on; more photos may help`,
   );
 }
 

@@ -6,6 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { usableCpus } from '../../server/inference/cpus.ts';
 import type { LogLine } from './harness.ts';
 import { until } from './harness.ts';
 
@@ -71,9 +72,12 @@ export interface ServedChild {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** Starts `thinlens serve` on a free port. */
+/** Two, for what happens beside another worker; a machine of one CPU, on which two would be refused, has to do with one. */
+export const WORKERS = Math.min(2, usableCpus());
+
+/** Starts `thinlens serve` on a free port, with `WORKERS` workers. */
 export function serve(args: readonly string[] = []): ServedChild {
-  const child = launch(['serve', '--port', '0', '--workers', '2', ...args]);
+  const child = launch(['serve', '--port', '0', '--workers', String(WORKERS), ...args]);
   const log: LogLine[] = [];
   let stderr = '';
   createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {

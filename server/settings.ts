@@ -142,7 +142,7 @@ export const SETTINGS = {
     'queue-images',
     64,
     [1, 100_000],
-    'Photos that may wait for a worker; beyond that requests are answered 503. A single batch always fits an empty queue.',
+    'Photos that may wait for a worker; beyond that requests are answered 503. A single batch always fits an empty queue. Where several models are served, the last quarter of this, of --queue-bytes and of --queue-pixels is for those with no more than a quarter waiting.',
   ),
   queueBytes: wholeNumber(
     'queue-bytes',

@@ -30,6 +30,7 @@ const MENDABLE = new Set([
   'ImageError',
   'ImportError',
   'TapError',
+  'ExecutionProviderError',
 ]);
 
 const program = new Command('thinlens')

@@ -2,6 +2,8 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import envPaths from 'env-paths';
 import { usableCpus } from './inference/cpus.ts';
+import type { ExecutionProvider } from './inference/execution_providers.ts';
+import { EXECUTION_PROVIDERS } from './inference/execution_providers.ts';
 import type { Crew, Profile } from './inference/profiles.ts';
 import { counted, fittingCrews, PROFILES, shareCpus } from './inference/profiles.ts';
 import { MODEL_NAME } from './zoo/imported.ts';
@@ -108,6 +110,15 @@ export const SETTINGS = {
     'Threads of one inference.',
     'by the profile: 1 for throughput; for latency as many as there are CPUs for, up to 4',
   ),
+  executionProvider: {
+    flag: 'execution-provider',
+    value: 'NAME',
+    default: 'cpu' as ExecutionProvider,
+    range: `one of ${EXECUTION_PROVIDERS.join(', ')}`,
+    effect:
+      'What ONNX Runtime computes with. A build has some of these, and some need libraries or devices beside it; one that cannot be used stops the start.',
+    parse: (text) => EXECUTION_PROVIDERS.find((name) => name === text),
+  } satisfies Setting<ExecutionProvider>,
   maxImageBytes: wholeNumber(
     'max-image-bytes',
     20 * MEBI,

@@ -26,12 +26,17 @@ function recordFor(task: Task, name: string, home: string): ModelRecord {
 
 /** Opens a detection model in this process. @throws CommandError naming those that there are, if it is none */
 export async function openDetector(name: string): Promise<Detector> {
-  const { home, threads } = readSettings({}, process.env);
-  return Detector.open(recordFor('detection', name, home), new ModelStore(home), threads);
+  const { home, threads, executionProvider } = readSettings({}, process.env);
+  return Detector.open(recordFor('detection', name, home), new ModelStore(home), threads, executionProvider);
 }
 
 /** Opens a segmentation model in this process. @throws CommandError naming those that there are, if it is none */
 export async function openSegmenter(name: string): Promise<Segmenter> {
-  const { home, threads } = readSettings({}, process.env);
-  return Segmenter.open(recordFor('segmentation', name, home), new ModelStore(home), threads);
+  const { home, threads, executionProvider } = readSettings({}, process.env);
+  return Segmenter.open(
+    recordFor('segmentation', name, home),
+    new ModelStore(home),
+    threads,
+    executionProvider,
+  );
 }

@@ -36,8 +36,11 @@ async function serve(flags: Record<string, string>): Promise<void> {
   const server = await startServer(settings, log).catch((error) => {
     throw LISTEN_CALLS.has(error.syscall) ? cannotListen(error, settings) : error;
   });
-  const { profile, workers, threads } = settings;
-  log.info({ url: server.url, profile, workers, threads, cpus: usableCpus() }, 'listening; loading models');
+  const { profile, workers, threads, executionProvider } = settings;
+  log.info(
+    { url: server.url, profile, workers, threads, cpus: usableCpus(), executionProvider },
+    'listening; loading models',
+  );
 
   let signals = 0;
   const onSignal = (signal: NodeJS.Signals) => {

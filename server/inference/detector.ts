@@ -5,6 +5,7 @@ import type { Region } from '../image/region.ts';
 import { networkOf } from '../zoo/network.ts';
 import type { ModelRecord } from '../zoo/record.ts';
 import type { ModelStore } from '../zoo/store.ts';
+import type { ExecutionProvider } from './execution_providers.ts';
 import type { DetectOptions, DetectOutcome, FoundObject, Photo, PhotoLimits } from './protocol.ts';
 import { ImageSession } from './session.ts';
 
@@ -25,11 +26,17 @@ export class Detector {
   /**
    * Compiles (or reads) the model, opens a session and looks at one blank image, every candidate considered, so that
    * the first photo does not wait for what ONNX Runtime and the JavaScript compiler do on first use.
-   * @throws whatever `ModelStore.compiled` throws
+   * @throws whatever `ModelStore.compiled` and `ImageSession.open` throw
    */
-  static async open(record: ModelRecord, store: ModelStore, threads: number): Promise<Detector> {
+  static async open(
+    record: ModelRecord,
+    store: ModelStore,
+    threads: number,
+    executionProvider?: ExecutionProvider,
+  ): Promise<Detector> {
     const { onnx } = await store.compiled(record);
-    const detector = new Detector(record, await ImageSession.open(onnx, { threads }));
+    const options = { threads, ...(executionProvider && { executionProvider }) };
+    const detector = new Detector(record, await ImageSession.open(onnx, options));
     const { width, height } = record.input;
     await detector.detect(
       { kind: 'pixels', bytes: new Uint8Array(width * height * 3) },

@@ -1,5 +1,6 @@
 import type { Region, Size } from '../image/region.ts';
 import type { ModelRecord } from '../zoo/record.ts';
+import type { ExecutionProvider } from './execution_providers.ts';
 
 /** What passes between the server and its workers. Bytes of photos and of answers travel beside the message, see frames.ts. */
 
@@ -12,6 +13,8 @@ export interface LoadMessage {
   readonly home: string;
   /** Threads an inference may use. */
   readonly threads: number;
+  /** 'cpu' where absent. */
+  readonly executionProvider?: ExecutionProvider;
   readonly limits: PhotoLimits;
 }
 

@@ -16,6 +16,7 @@ import { networkOf, servedSize } from '../zoo/network.ts';
 import type { ModelRecord } from '../zoo/record.ts';
 import type { ModelStore } from '../zoo/store.ts';
 import { ModelUnavailableError } from '../zoo/weights.ts';
+import type { ExecutionProvider } from './execution_providers.ts';
 import type { PhotoLimits, StageTimes, ViewOptions } from './protocol.ts';
 import { ImageSession } from './session.ts';
 
@@ -59,16 +60,22 @@ export class Segmenter {
   /**
    * Compiles (or reads) the model, opens a session and looks at one blank square, so that the first photo does not wait for
    * what ONNX Runtime and the JavaScript compiler do on first use.
-   * @throws whatever `ModelStore.compiled` throws; ModelUnavailableError where the model has more classes than a class map can hold
+   * @throws whatever `ModelStore.compiled` and `ImageSession.open` throw; ModelUnavailableError where the model has more classes than a class map can hold
    */
-  static async open(record: ModelRecord, store: ModelStore, threads: number): Promise<Segmenter> {
+  static async open(
+    record: ModelRecord,
+    store: ModelStore,
+    threads: number,
+    executionProvider?: ExecutionProvider,
+  ): Promise<Segmenter> {
     if (record.classColumns > MAX_CLASSES) {
       throw new ModelUnavailableError(
         `${record.name} has ${record.classColumns} classes, and a class map holds at most ${MAX_CLASSES}`,
       );
     }
     const { onnx } = await store.compiled(record);
-    const segmenter = new Segmenter(record, await ImageSession.open(onnx, { threads, manySizes: true }));
+    const options = { threads, manySizes: true, ...(executionProvider && { executionProvider }) };
+    const segmenter = new Segmenter(record, await ImageSession.open(onnx, options));
     const size = servedSize(record);
     const logits = await segmenter.#logits(new Uint8Array(size.height * size.width * 3), size);
     const look = { resized: size, input: size };

@@ -75,6 +75,7 @@ export class InferenceService {
         models: wanted,
         home: settings.home,
         threads: settings.threads,
+        executionProvider: settings.executionProvider,
         limits: {
           maxPixels: settings.maxImagePixels,
           // A photo that is slow to decode is refused before its worker is taken for hung.

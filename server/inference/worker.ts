@@ -45,13 +45,16 @@ function send(message: FromWorker, body: Uint8Array = NOTHING): void {
   answers.uncork();
 }
 
-async function loadModel(record: ModelRecord, { home, threads }: LoadMessage): Promise<LoadedModel> {
+async function loadModel(
+  record: ModelRecord,
+  { home, threads, executionProvider }: LoadMessage,
+): Promise<LoadedModel> {
   const { name, task } = record;
   const started = performance.now();
   const store = new ModelStore(home);
   try {
     const open = task === 'segmentation' ? Segmenter : Detector;
-    models.set(name, await open.open(record, store, threads));
+    models.set(name, await open.open(record, store, threads, executionProvider));
     return { name, state: 'ready', seconds: (performance.now() - started) / 1000 };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

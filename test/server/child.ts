@@ -53,8 +53,12 @@ export async function thinlens(
 }
 
 /** A command that ends with 1, one sentence on stderr that says why, and nothing on stdout. */
-export async function assertRefused(args: readonly string[], wanted: RegExp): Promise<void> {
-  const { exit, stdout, stderr } = await thinlens(args);
+export async function assertRefused(
+  args: readonly string[],
+  wanted: RegExp,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const { exit, stdout, stderr } = await thinlens(args, environment);
   assert.deepEqual([exit, stdout], [[1, null], ''], stderr);
   assert.match(stderr, wanted);
   assert.doesNotMatch(stderr, /\bat .*\.js/);

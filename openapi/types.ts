@@ -452,11 +452,11 @@ export interface components {
             /** @description Why the model runs in fp32 although int8 would be faster; absent where int8 runs, or fp32 was asked for. */
             readonly precision_fallback?: {
                 /**
-                 * @description `not_quantized`: it was never quantised; `cpu`: the CPU lacks the instructions; `accuracy`: int8 loses too much;
+                 * @description `not_quantized`: it was never quantised; `provider`: it does not run on the CPU; `cpu`: the CPU lacks the instructions; `accuracy`: int8 loses too much;
                  *     `check`: int8 computes other numbers on this machine than it should.
                  * @enum {string}
                  */
-                readonly reason: "not_quantized" | "cpu" | "accuracy" | "check";
+                readonly reason: "not_quantized" | "provider" | "cpu" | "accuracy" | "check";
                 /** @description A sentence. */
                 readonly detail: string;
             };

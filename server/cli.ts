@@ -32,6 +32,7 @@ const MENDABLE = new Set([
   'ImportError',
   'TapError',
   'QuantizationError',
+  'ExecutionProviderError',
 ]);
 
 const program = new Command('thinlens')

@@ -2,7 +2,11 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import envPaths from 'env-paths';
 import { usableCpus } from './inference/cpus.ts';
+import type { ExecutionProvider } from './inference/execution_providers.ts';
+import { EXECUTION_PROVIDERS } from './inference/execution_providers.ts';
 import type { PrecisionSetting } from './inference/precision.ts';
+import type { Crew, Profile } from './inference/profiles.ts';
+import { counted, fittingCrews, PROFILES, shareCpus } from './inference/profiles.ts';
 import { MODEL_NAME } from './zoo/imported.ts';
 import { isServed, PRECISIONS } from './zoo/record.ts';
 import { records } from './zoo/records.ts';
@@ -84,18 +88,28 @@ export const SETTINGS = {
       return names.every((name) => MODEL_NAME.test(name)) ? names : undefined;
     },
   } satisfies Setting<readonly string[]>,
+  profile: {
+    flag: 'profile',
+    value: 'NAME',
+    default: 'throughput' as Profile,
+    range: 'throughput or latency',
+    effect:
+      'What the CPUs are used for. throughput: a worker for each, of one thread, for most photos a second. latency: fewer workers of up to four threads, for photos that come one by one.',
+    parse: (text) => PROFILES.find((name) => name === text),
+  } satisfies Setting<Profile>,
   workers: wholeNumber(
     'workers',
-    usableCpus(),
+    shareCpus('throughput', usableCpus()).workers,
     [1, 256],
-    'Worker processes, each working on one photo at a time.',
-    'CPUs that the process may use',
+    'Worker processes, each working on one photo at a time. Workers times threads must not exceed the CPUs that the process may use, by its affinity mask and the CPU quota of its control group.',
+    'by the profile, and as many as there are CPUs for',
   ),
   threads: wholeNumber(
     'threads',
-    1,
+    shareCpus('throughput', usableCpus()).threads,
     [1, 256],
-    'Threads of one inference. Workers times threads should not exceed the CPUs.',
+    'Threads of one inference.',
+    'by the profile: 1 for throughput; for latency as many as there are CPUs for, up to 4',
   ),
   precision: {
     flag: 'precision',
@@ -106,6 +120,15 @@ export const SETTINGS = {
       'Arithmetic of the networks. auto: int8 where the CPU multiplies bytes fast and the model keeps its accuracy, else fp32; requests may ask for fp32. The others pin it.',
     parse: (text) => (['auto', ...PRECISIONS] as const).find((known) => known === text),
   } satisfies Setting<PrecisionSetting>,
+  executionProvider: {
+    flag: 'execution-provider',
+    value: 'NAME',
+    default: 'cpu' as ExecutionProvider,
+    range: `one of ${EXECUTION_PROVIDERS.join(', ')}`,
+    effect:
+      'What ONNX Runtime computes with. A build has some of these, and some need libraries or devices beside it; one that cannot be used stops the start.',
+    parse: (text) => EXECUTION_PROVIDERS.find((name) => name === text),
+  } satisfies Setting<ExecutionProvider>,
   maxImageBytes: wholeNumber(
     'max-image-bytes',
     20 * MEBI,
@@ -140,7 +163,7 @@ export const SETTINGS = {
     'queue-images',
     64,
     [1, 100_000],
-    'Photos that may wait for a worker; beyond that requests are answered 503. A single batch always fits an empty queue.',
+    'Photos that may wait for a worker; beyond that requests are answered 503. A single batch always fits an empty queue. Where several models are served, the last quarter of this, of --queue-bytes and of --queue-pixels is for those with no more than a quarter waiting.',
   ),
   queueBytes: wholeNumber(
     'queue-bytes',
@@ -221,11 +244,13 @@ export function environmentName(flag: string): string {
 /**
  * Settings from flags, else the environment, else the defaults.
  * @param flags texts by setting name, as the command line gave them
+ * @param cpus that the process may use
  * @throws SettingError naming the flag or variable, its value and the allowed range, or an unknown THINLENS_ variable
  */
 export function readSettings(
   flags: Readonly<Partial<Record<string, string>>>,
   environment: Readonly<Record<string, string | undefined>>,
+  cpus = usableCpus(),
 ): Settings {
   const known = new Set(Object.values(SETTINGS).map(({ flag }) => environmentName(flag)));
   const ours = new Map(
@@ -240,6 +265,8 @@ export function readSettings(
       `${stray} is not a setting of thinlens; known are ${[...known].sort().join(', ')}`,
     );
   }
+  /** The flags and variables that were used, by setting name. */
+  const sources = new Map<string, string>();
   const entries = Object.entries(SETTINGS).map(([name, setting]): [string, unknown] => {
     const variable = environmentName(setting.flag);
     const [source, text] =
@@ -247,11 +274,34 @@ export function readSettings(
     if (text === undefined) return [name, setting.default];
     const value = setting.parse(text);
     if (value === undefined) throw new SettingError(`${source} is '${text}', but must be: ${setting.range}`);
+    sources.set(name, source);
     return [name, value];
   });
-  const settings = Object.fromEntries(entries) as Settings;
+  const read = Object.fromEntries(entries) as Settings;
+  const settings = { ...read, ...crewOf(read, sources, cpus) };
   if (settings.models.length > 0) checkModels(settings, flags.models !== undefined);
   return settings;
+}
+
+/**
+ * Workers and threads: those that were set, the others by the profile.
+ * @throws SettingError where they are more than there are CPUs for: threads that take turns on a CPU make every photo slower
+ */
+function crewOf(settings: Settings, sources: ReadonlyMap<string, string>, cpus: number): Crew {
+  const { profile } = settings;
+  const given = (name: keyof Crew) => (sources.has(name) ? { [name]: settings[name] } : {});
+  const crew = shareCpus(profile, cpus, { ...given('workers'), ...given('threads') });
+  const total = crew.workers * crew.threads;
+  if (total <= cpus) return crew;
+  const [workers, threads] = (['workers', 'threads'] as const).map((name) => {
+    const source = sources.get(name);
+    return source
+      ? `${source} ${crew[name]}`
+      : `${counted(crew[name], name.slice(0, -1))} by the ${profile} profile`;
+  });
+  throw new SettingError(
+    `${workers} and ${threads} make ${total} threads, but this process may use ${counted(cpus, 'CPU')}: right would be ${fittingCrews(crew, cpus)}`,
+  );
 }
 
 /** @throws SettingError where the settings name a model that is not there, or that no route is for */

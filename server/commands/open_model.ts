@@ -56,8 +56,8 @@ async function open<Runner>(
   name: string,
   wanted: PrecisionSetting | undefined,
 ): Promise<Runner> {
-  const { home, threads, precision } = readSettings({}, process.env);
-  const options = { threads, precision: wanted ?? precision };
+  const { home, threads, executionProvider, precision } = readSettings({}, process.env);
+  const options = { threads, executionProvider, precision: wanted ?? precision };
   const { runner } = await openFastest(opener, recordFor(task, name, home), new ModelStore(home), options);
   return runner;
 }

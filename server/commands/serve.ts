@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
 import { pino } from 'pino';
+import { usableCpus } from '../inference/cpus.ts';
 import { startServer } from '../server.ts';
 import type { Settings } from '../settings.ts';
 import { environmentName, readSettings, SETTINGS, SettingError } from '../settings.ts';
@@ -35,8 +36,9 @@ async function serve(flags: Record<string, string>): Promise<void> {
   const server = await startServer(settings, log).catch((error) => {
     throw LISTEN_CALLS.has(error.syscall) ? cannotListen(error, settings) : error;
   });
+  const { profile, workers, threads, executionProvider } = settings;
   log.info(
-    { url: server.url, workers: settings.workers, threads: settings.threads },
+    { url: server.url, profile, workers, threads, cpus: usableCpus(), executionProvider },
     'listening; loading models',
   );
 

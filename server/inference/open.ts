@@ -3,6 +3,7 @@ import type { Quantization } from '../zoo/quantization.ts';
 import type { ModelRecord, Precision } from '../zoo/record.ts';
 import type { ModelStore } from '../zoo/store.ts';
 import { byteProducts } from './cpu_features.ts';
+import type { ExecutionProvider } from './execution_providers.ts';
 import { checkInt8, Int8CheckError } from './int8_check.ts';
 import type { Fallback, PrecisionSetting } from './precision.ts';
 import { choosePrecision } from './precision.ts';
@@ -12,6 +13,8 @@ import { ImageSession } from './session.ts';
 export interface OpenOptions {
   /** Threads that one inference may use. */
   readonly threads: number;
+  /** 'cpu' where absent. */
+  readonly executionProvider?: ExecutionProvider;
   readonly precision?: Precision;
 }
 
@@ -22,10 +25,10 @@ export interface OpenOptions {
 export async function openSession(
   record: ModelRecord,
   store: ModelStore,
-  { threads, precision = 'fp32' }: OpenOptions,
+  { precision = 'fp32', ...how }: OpenOptions,
 ): Promise<ImageSession> {
   const { onnx, quantization } = await store.compiled(record, precision);
-  const session = await ImageSession.open(onnx, { threads, manySizes: record.task === 'segmentation' });
+  const session = await ImageSession.open(onnx, { ...how, manySizes: record.task === 'segmentation' });
   if (quantization) await check(session, record, quantization);
   return session;
 }
@@ -65,18 +68,21 @@ export async function openFastest<Runner>(
   open: Opener<Runner>,
   record: ModelRecord,
   store: ModelStore,
-  { threads, precision: setting }: { readonly threads: number; readonly precision: PrecisionSetting },
+  { precision: setting, ...how }: Omit<OpenOptions, 'precision'> & { readonly precision: PrecisionSetting },
   products = byteProducts(),
 ): Promise<Opened<Runner>> {
-  const { precision, fallback } = await choosePrecision(record, store.home, setting, products);
+  const { precision, fallback } = await choosePrecision(record, store.home, setting, {
+    products,
+    ...how,
+  });
   try {
-    const runner = await open(record, store, { threads, precision });
+    const runner = await open(record, store, { ...how, precision });
     const precisions: Precision[] =
       setting === 'auto' && precision === 'int8' ? ['int8', 'fp32'] : [precision];
     return { runner, precision, precisions, ...(fallback && { fallback }) };
   } catch (error) {
     if (setting !== 'auto' || !(error instanceof Int8CheckError)) throw error;
-    const runner = await open(record, store, { threads, precision: 'fp32' });
+    const runner = await open(record, store, { ...how, precision: 'fp32' });
     return {
       runner,
       precision: 'fp32',

@@ -1,6 +1,7 @@
 import type { Precision } from '../zoo/record.ts';
 import type { Channel, Spawn } from './channel.ts';
 import { spawnProcess } from './channel.ts';
+import { JobTimes } from './job_times.ts';
 import type { FromWorker, LoadedModel, LoadMessage, Photo, TaskName, Tasks } from './protocol.ts';
 import type { Load, QueueLimits } from './queue.ts';
 import { BoundedQueue } from './queue.ts';
@@ -68,12 +69,10 @@ const LOAD_TIMEOUT_MS = 120_000;
 const MAX_ATTEMPTS = 2;
 const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 10_000;
-/** Photos over which the mean time of a job is taken, for the advice in Retry-After. */
-const SMOOTHING = 20;
 
 /**
- * Worker processes behind one bounded queue. Each worker has one photo at a time; a worker that dies or hangs is
- * replaced and its photo given to another, once.
+ * Worker processes behind one bounded queue, in which the models share the workers' time fairly. Each worker has one photo
+ * at a time; a worker that dies or hangs is replaced and its photo given to another, once.
  */
 export class WorkerPool {
   readonly #options: PoolOptions;
@@ -82,14 +81,18 @@ export class WorkerPool {
   readonly #timers = new Set<NodeJS.Timeout>();
   #closed = false;
   #failedStarts = 0;
-  #meanJobMs = 50;
+  readonly #times = new JobTimes();
   /** What became of each model, over all workers: where one could not load it, it is not there. */
   readonly #models = new Map<string, LoadedModel>();
   #waiting: { resolve(models: readonly LoadedModel[]): void; reject(error: Error): void } | undefined;
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    this.#queue = new BoundedQueue(options.queue);
+    this.#queue = new BoundedQueue(options.queue, {
+      lane: ({ model }) => model,
+      cost: (model) => this.#times.expected(model),
+      lanes: options.load.models.length,
+    });
   }
 
   /**
@@ -121,8 +124,7 @@ export class WorkerPool {
 
   /** Seconds after which a place in a queue that is full now is likely to be free. */
   get retryAfterSeconds(): number {
-    const perWorker = Math.ceil((this.#queue.size + 1) / this.#options.workers);
-    return Math.max(1, Math.ceil((perWorker * this.#meanJobMs) / 1000));
+    return Math.max(1, Math.ceil(this.#queue.work / this.#options.workers / 1000));
   }
 
   /**
@@ -157,7 +159,7 @@ export class WorkerPool {
       const { images, bytes, pixels } = this.#queue.limits;
       throw new JobError(
         'overloaded',
-        `the queue is full (${this.#queue.size} waiting; at most ${images} images, ${bytes} bytes, ${pixels} pixels)`,
+        `the queue is full (${this.#queue.size} waiting; at most ${images} images, ${bytes} bytes, ${pixels} pixels, a quarter of it for models with little waiting)`,
       );
     }
     if (signal) this.#follow(signal, tickets, results);
@@ -253,7 +255,7 @@ export class WorkerPool {
     if (!member.hung) member.state = 'idle';
     if (!ticket) return;
     const took = performance.now() - ticket.submitted - ticket.queued;
-    this.#meanJobMs += (took - this.#meanJobMs) / SMOOTHING;
+    this.#times.record(ticket.model, took);
     if (message.type === 'done') {
       const outcome = { ...message.outcome, ...(body.length > 0 && { body }) } as Tasks[TaskName]['outcome'];
       ticket.settle.resolve({ ...outcome, queued: ticket.queued });

@@ -1,19 +1,20 @@
 import type { KeptQuantization } from '../zoo/quantization.ts';
 import { QuantizationError, readQuantization } from '../zoo/quantization.ts';
 import type { ModelRecord, Precision } from '../zoo/record.ts';
+import type { ExecutionProvider } from './execution_providers.ts';
 
 /** What is wanted: one precision for all models, or of each the fastest that is sound. */
 export type PrecisionSetting = 'auto' | Precision;
 
 /** Why a model runs in fp32 although int8 would be faster. */
 export interface Fallback {
-  /** Never quantised; a CPU without the instructions; int8 loses too much accuracy; int8 computes other numbers here than it should. */
+  /** Never quantised; another execution provider than the CPU; a CPU without the instructions; int8 loses too much accuracy; int8 computes other numbers here than it should. */
   readonly reason: FallbackReason;
   /** A sentence. */
   readonly detail: string;
 }
 
-export const FALLBACK_REASONS = ['not_quantized', 'cpu', 'accuracy', 'check'] as const;
+export const FALLBACK_REASONS = ['not_quantized', 'provider', 'cpu', 'accuracy', 'check'] as const;
 export type FallbackReason = (typeof FALLBACK_REASONS)[number];
 
 export interface PrecisionChoice {
@@ -26,18 +27,29 @@ const LARGEST_LOSS = { AP: 0.01, mIoU: 0.015 } as const;
 /** Where nobody measured that, how far int8's results may be from fp32's own. */
 export const LEAST_AGREEMENT = { AP: 0.9, mIoU: 0.9 } as const;
 
-/** The precision that a model runs in. @param products see `byteProducts` */
+/** What networks are computed with. */
+export interface Hardware {
+  /** See `byteProducts`. */
+  readonly products: string | undefined;
+  /** 'cpu' where absent. */
+  readonly executionProvider?: ExecutionProvider;
+}
+
+/** The precision that a model runs in. */
 export async function choosePrecision(
   record: ModelRecord,
   home: string,
   setting: PrecisionSetting,
-  products: string | undefined,
+  { products, executionProvider = 'cpu' }: Hardware,
 ): Promise<PrecisionChoice> {
   if (setting !== 'auto') return { precision: setting };
   const fallback = (reason: FallbackReason, detail: string): PrecisionChoice => ({
     precision: 'fp32',
     fallback: { reason, detail },
   });
+  if (executionProvider !== 'cpu') {
+    return fallback('provider', `int8 is for the CPU, and the execution provider is ${executionProvider}`);
+  }
   let found: KeptQuantization | undefined;
   try {
     found = await readQuantization(record, home);

@@ -1,5 +1,6 @@
 import type { Region, Size } from '../image/region.ts';
 import type { ModelRecord, Precision } from '../zoo/record.ts';
+import type { ExecutionProvider } from './execution_providers.ts';
 import type { Fallback, PrecisionSetting } from './precision.ts';
 
 /** What passes between the server and its workers. Bytes of photos and of answers travel beside the message, see frames.ts. */
@@ -14,6 +15,8 @@ export interface LoadMessage {
   /** Threads an inference may use. */
   readonly threads: number;
   readonly precision: PrecisionSetting;
+  /** 'cpu' where absent. */
+  readonly executionProvider?: ExecutionProvider;
   readonly limits: PhotoLimits;
 }
 

@@ -80,6 +80,7 @@ export class InferenceService {
         home: settings.home,
         threads: settings.threads,
         precision: settings.precision,
+        executionProvider: settings.executionProvider,
         limits: {
           maxPixels: settings.maxImagePixels,
           // A photo that is slow to decode is refused before its worker is taken for hung.

@@ -1,4 +1,6 @@
-import { InferenceSession, Tensor } from './onnx_runtime.ts';
+import type { ExecutionProvider } from './execution_providers.ts';
+import { checkProvider, providerFault } from './execution_providers.ts';
+import { InferenceSession, listSupportedBackends, Tensor } from './onnx_runtime.ts';
 
 export interface SessionOptions {
   /** Threads that one inference may use. */
@@ -8,6 +10,8 @@ export interface SessionOptions {
    * size, and a few per cent faster there.
    */
   readonly manySizes?: boolean;
+  /** 'cpu' where absent. */
+  readonly executionProvider?: ExecutionProvider;
 }
 
 /**
@@ -24,10 +28,17 @@ export class ImageSession {
     this.#session = session;
   }
 
-  /** @throws Error where the bytes are no model that ONNX Runtime can run. */
-  static async open(onnx: Uint8Array, { threads, manySizes = false }: SessionOptions): Promise<ImageSession> {
+  /**
+   * @throws Error where the bytes are no model that ONNX Runtime can run
+   * @throws ExecutionProviderError where the provider is not to be had: none other takes its place
+   */
+  static async open(
+    onnx: Uint8Array,
+    { threads, manySizes = false, executionProvider = 'cpu' }: SessionOptions,
+  ): Promise<ImageSession> {
+    checkProvider(executionProvider, listSupportedBackends());
     const session = await InferenceSession.create(onnx, {
-      executionProviders: ['cpu'],
+      executionProviders: [executionProvider],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',
@@ -41,6 +52,8 @@ export class ImageSession {
           x64quantprecision: '1',
         },
       },
+    }).catch((error: Error) => {
+      throw executionProvider === 'cpu' ? error : providerFault(executionProvider, error);
     });
     return new ImageSession(session);
   }

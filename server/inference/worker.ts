@@ -57,17 +57,18 @@ function send(message: FromWorker, body: Uint8Array = NOTHING): void {
 
 async function loadModel(
   record: ModelRecord,
-  { home, threads, precision }: LoadMessage,
+  { home, threads, executionProvider, precision }: LoadMessage,
 ): Promise<LoadedModel> {
   const { name, task } = record;
   const started = performance.now();
   const store = new ModelStore(home);
   try {
     const open: Opener<Runner> = task === 'segmentation' ? Segmenter.open : Detector.open;
-    const { runner, ...opened } = await openFastest(open, record, store, { threads, precision });
+    const how = { threads, ...(executionProvider && { executionProvider }) };
+    const { runner, ...opened } = await openFastest(open, record, store, { ...how, precision });
     models.set(name, {
       runners: new Map([[opened.precision, Promise.resolve(runner)]]),
-      open: (other) => open(record, store, { threads, precision: other }),
+      open: (other) => open(record, store, { ...how, precision: other }),
     });
     return { name, state: 'ready', seconds: (performance.now() - started) / 1000, ...opened };
   } catch (error) {

@@ -6,6 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { usableCpus } from '../../server/inference/cpus.ts';
 import type { LogLine } from './harness.ts';
 import { until } from './harness.ts';
 
@@ -52,8 +53,12 @@ export async function thinlens(
 }
 
 /** A command that ends with 1, one sentence on stderr that says why, and nothing on stdout. */
-export async function assertRefused(args: readonly string[], wanted: RegExp): Promise<void> {
-  const { exit, stdout, stderr } = await thinlens(args);
+export async function assertRefused(
+  args: readonly string[],
+  wanted: RegExp,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const { exit, stdout, stderr } = await thinlens(args, environment);
   assert.deepEqual([exit, stdout], [[1, null], ''], stderr);
   assert.match(stderr, wanted);
   assert.doesNotMatch(stderr, /\bat .*\.js/);
@@ -71,9 +76,12 @@ export interface ServedChild {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** Starts `thinlens serve` on a free port. */
+/** Two, for what happens beside another worker; a machine of one CPU, on which two would be refused, has to do with one. */
+export const WORKERS = Math.min(2, usableCpus());
+
+/** Starts `thinlens serve` on a free port, with `WORKERS` workers. */
 export function serve(args: readonly string[] = []): ServedChild {
-  const child = launch(['serve', '--port', '0', '--workers', '2', ...args]);
+  const child = launch(['serve', '--port', '0', '--workers', String(WORKERS), ...args]);
   const log: LogLine[] = [];
   let stderr = '';
   createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {

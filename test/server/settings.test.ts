@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { usableCpus } from '../../server/inference/cpus.ts';
 import { environmentName, readSettings, SETTINGS, SettingError } from '../../server/settings.ts';
 
 describe('settings', () => {
@@ -27,6 +28,7 @@ describe('settings', () => {
     ['THINLENS_WORKERS', '2.5', /'2\.5'/],
     ['THINLENS_WORKERS', '', /THINLENS_WORKERS is ''/],
     ['THINLENS_MODELS', 'ssdlite_mobilenet_v2_coco,yolo', /THINLENS_MODELS.*of ssdlite_mobilenet_v2_coco/],
+    ['THINLENS_PROFILE', 'fast', /THINLENS_PROFILE is 'fast', but must be: throughput or latency/],
     ['THINLENS_LOG_LEVEL', 'loud', /fatal, error, warn, info/],
     ['THINLENS_PROT', '1', /THINLENS_PROT is not a setting of thinlens; known are .*THINLENS_PORT/],
   ] as const) {
@@ -55,5 +57,86 @@ describe('settings', () => {
       },
     );
     assert.equal(settings.port, 8080);
+  });
+});
+
+describe('workers and threads', () => {
+  const crew = (flags: Record<string, string>, cpus: number, environment: Record<string, string> = {}) => {
+    const { workers, threads } = readSettings(flags, environment, cpus);
+    return `${workers} x ${threads}`;
+  };
+
+  for (const [cpus, throughput, latency] of [
+    [1, '1 x 1', '1 x 1'],
+    [2, '2 x 1', '1 x 2'],
+    [3, '3 x 1', '1 x 3'],
+    [4, '4 x 1', '1 x 4'],
+    [5, '5 x 1', '1 x 4'],
+    [6, '6 x 1', '2 x 3'],
+    [8, '8 x 1', '2 x 4'],
+    [16, '16 x 1', '4 x 4'],
+    [64, '64 x 1', '16 x 4'],
+  ] as const) {
+    test(`follow the profile on ${cpus} CPUs`, () => {
+      assert.equal(crew({}, cpus), throughput);
+      assert.equal(crew({ profile: 'throughput' }, cpus), throughput);
+      assert.equal(crew({}, cpus, { THINLENS_PROFILE: 'latency' }), latency);
+    });
+  }
+
+  for (const [flags, expected] of [
+    [{ workers: '3' }, '3 x 1'],
+    [{ threads: '3' }, '2 x 3'],
+    [{ workers: '2', threads: '3' }, '2 x 3'],
+    [{ profile: 'latency', workers: '1' }, '1 x 4'],
+    [{ profile: 'latency', workers: '3' }, '3 x 2'],
+    [{ profile: 'latency', workers: '8' }, '8 x 1'],
+    [{ profile: 'latency', threads: '2' }, '4 x 2'],
+    [{ profile: 'latency', threads: '8' }, '1 x 8'],
+    [{ profile: 'latency', workers: '1', threads: '1' }, '1 x 1'],
+  ] as const) {
+    test(`where ${JSON.stringify(flags)} is given, what is not follows from 8 CPUs`, () => {
+      assert.equal(crew(flags, 8), expected);
+    });
+  }
+
+  for (const [flags, cpus, complaint] of [
+    [
+      { workers: '3', threads: '2' },
+      4,
+      '--workers 3 and --threads 2 make 6 threads, but this process may use 4 CPUs: right would be 2 workers of 2 threads or 3 workers of 1 thread',
+    ],
+    [
+      { workers: '3' },
+      2,
+      '--workers 3 and 1 thread by the throughput profile make 3 threads, but this process may use 2 CPUs: right would be 2 workers of 1 thread',
+    ],
+    [
+      { profile: 'latency', threads: '3' },
+      1,
+      '1 worker by the latency profile and --threads 3 make 3 threads, but this process may use 1 CPU: right would be 1 worker of 1 thread',
+    ],
+  ] as const) {
+    test(`${JSON.stringify(flags)} is refused on ${cpus} CPUs, with what would be right`, () => {
+      assert.throws(
+        () => readSettings(flags, {}, cpus),
+        (error) => error instanceof SettingError && error.message === complaint,
+      );
+    });
+  }
+
+  test('are named as they were set', () => {
+    assert.throws(
+      () => readSettings({ threads: '2' }, { THINLENS_WORKERS: '2' }, 3),
+      /^SettingError: THINLENS_WORKERS 2 and --threads 2 make 4 threads/,
+    );
+  });
+
+  test('are never more than the CPUs that this process may use', () => {
+    for (const profile of ['throughput', 'latency']) {
+      const { workers, threads } = readSettings({ profile }, {});
+      assert.ok(workers * threads <= usableCpus());
+    }
+    assert.throws(() => readSettings({ workers: String(usableCpus() + 1) }, {}), SettingError);
   });
 });

@@ -6,7 +6,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Exit, ServedChild } from './child.ts';
-import { childrenOf, isRunning, serve, thinlens } from './child.ts';
+import { childrenOf, isRunning, serve, thinlens, WORKERS } from './child.ts';
 import { sample, until } from './harness.ts';
 import { parseResponse, readResponse } from './http/serve.ts';
 
@@ -18,7 +18,7 @@ async function startChild(t: TestContext, args: readonly string[] = []) {
   t.after(() => child.kill('SIGKILL'));
   const { url } = await child.logged('ready');
   const workers = childrenOf(child.pid);
-  assert.equal(workers.length, 2);
+  assert.equal(workers.length, WORKERS);
   return { ...child, url: String(url), port: Number(new URL(String(url)).port), workers };
 }
 
@@ -145,7 +145,7 @@ describe('SIGTERM', () => {
     t.after(() => child.kill('SIGKILL'));
     await child.logged('listening; loading models');
     const workers = childrenOf(child.pid);
-    assert.equal(workers.length, 2);
+    assert.equal(workers.length, WORKERS);
     child.kill('SIGTERM');
     await assertStops({ ...child, workers });
     assert.ok(!child.log.some(({ msg }) => msg === 'ready'));
@@ -189,7 +189,7 @@ describe('SIGKILL of the server', () => {
     t.after(() => child.kill('SIGKILL'));
     await child.logged('listening; loading models');
     const workers = childrenOf(child.pid);
-    assert.equal(workers.length, 2);
+    assert.equal(workers.length, WORKERS);
     child.kill('SIGKILL');
     await assertGone(workers);
   });
@@ -220,6 +220,12 @@ describe('a start that cannot be', () => {
       ['--models', 'nope'],
       {},
       /'?nope'?.*ssdlite_mobilenet_v2_coco, .*deeplabv3_mnasnet_a1_voc$/,
+    ],
+    [
+      'more workers than CPUs',
+      ['--workers', '256'],
+      {},
+      /^--workers 256 and 1 thread by the throughput profile make 256 threads, but this process may use \d+ CPUs?: right would be/,
     ],
     ['an address that is not here', ['--host', '192.0.2.1'], {}, /192\.0\.2\.1/],
     ['a home that cannot be made', ['--home', '/dev/null/thinlens'], {}, /\/dev\/null\/thinlens/],

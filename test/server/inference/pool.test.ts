@@ -103,6 +103,27 @@ describe('the worker pool', () => {
     made.close();
   });
 
+  test("gives a model its turn before the rest of another one's flood", async () => {
+    const { pool: made, workers } = await pool({
+      workers: 1,
+      queue: { images: 100, bytes: 100, pixels: 100 },
+    });
+    const flood = Promise.allSettled(made.submit(Array.from({ length: 60 }, () => job('flooded'))));
+    const [result] = made.submit([job('other')]);
+    assert.equal(
+      made.retryAfterSeconds,
+      3,
+      '60 that wait for one worker, 50 ms each until it is known better',
+    );
+    worker(workers, 0).finish();
+    assert.equal(worker(workers, 0).job.model, 'other');
+    worker(workers, 0).finish();
+    await result;
+    assert.equal(worker(workers, 0).job.model, 'flooded');
+    made.close();
+    await flood;
+  });
+
   test('refuses at once what the queue has no room for, all of a batch or none', async () => {
     const { pool: made, workers } = await pool();
     const running = made.submit([job('a'), job('b')]);

@@ -69,17 +69,27 @@ describe('the precision of a model', () => {
   });
 
   test('is int8 where the CPU has the instruction and the accuracy holds', async () => {
-    assert.deepEqual(await choosePrecision(accurate(0.32, 0.311), home, 'auto', VNNI), { precision: 'int8' });
+    assert.deepEqual(await choosePrecision(accurate(0.32, 0.311), home, 'auto', { products: VNNI }), {
+      precision: 'int8',
+    });
   });
 
   test('is fp32 where the CPU lacks the instruction', async () => {
-    const { precision, fallback } = await choosePrecision(record, home, 'auto', undefined);
+    const { precision, fallback } = await choosePrecision(record, home, 'auto', { products: undefined });
     assert.deepEqual([precision, fallback?.reason], ['fp32', 'cpu']);
     assert.match(fallback?.detail ?? '', /VNNI.*--precision int8/);
   });
 
+  test('is fp32 where the networks do not run on the CPU', async () => {
+    const gpu = { products: VNNI, executionProvider: 'cuda' } as const;
+    const { precision, fallback } = await choosePrecision(record, home, 'auto', gpu);
+    assert.deepEqual([precision, fallback?.reason], ['fp32', 'provider']);
+  });
+
   test('is fp32 where int8 loses more than a point of AP', async () => {
-    const { precision, fallback } = await choosePrecision(accurate(0.32, 0.309), home, 'auto', VNNI);
+    const { precision, fallback } = await choosePrecision(accurate(0.32, 0.309), home, 'auto', {
+      products: VNNI,
+    });
     assert.deepEqual([precision, fallback?.reason], ['fp32', 'accuracy']);
     assert.match(fallback?.detail ?? '', /AP 32\.0 to 30\.9/);
   });
@@ -89,33 +99,43 @@ describe('the precision of a model', () => {
       ...record,
       accuracy: { metric: 'mIoU', value: 0.5, int8: 0.5 - points / 100, dataset: 'some photos' },
     });
-    assert.equal((await choosePrecision(losing(1.6), home, 'auto', VNNI)).fallback?.reason, 'accuracy');
-    assert.equal((await choosePrecision(losing(1.4), home, 'auto', VNNI)).precision, 'int8');
+    assert.equal(
+      (await choosePrecision(losing(1.6), home, 'auto', { products: VNNI })).fallback?.reason,
+      'accuracy',
+    );
+    assert.equal((await choosePrecision(losing(1.4), home, 'auto', { products: VNNI })).precision, 'int8');
   });
 
   test('follows the agreement of a calibration of its own, not what was measured of another', async () => {
     await keep((data) => Object.assign(data.agreement, { value: 0.5 }));
-    const { precision, fallback } = await choosePrecision(accurate(0.32, 0.32), home, 'auto', VNNI);
+    const { precision, fallback } = await choosePrecision(accurate(0.32, 0.32), home, 'auto', {
+      products: VNNI,
+    });
     assert.deepEqual([precision, fallback?.reason], ['fp32', 'accuracy']);
     assert.match(fallback?.detail ?? '', /AP 50\.0.*more photos/);
     await keep((data) => Object.assign(data.agreement, { value: 0.95 }));
-    assert.equal((await choosePrecision(accurate(0.32, 0.1), home, 'auto', VNNI)).precision, 'int8');
+    assert.equal(
+      (await choosePrecision(accurate(0.32, 0.1), home, 'auto', { products: VNNI })).precision,
+      'int8',
+    );
   });
 
   test('is fp32 where the model was never quantised, or its data is damaged', async () => {
     const other: ModelRecord = { ...record, name: 'another_model' };
-    const { fallback } = await choosePrecision(other, home, 'auto', VNNI);
+    const { fallback } = await choosePrecision(other, home, 'auto', { products: VNNI });
     assert.equal(fallback?.reason, 'not_quantized');
     assert.match(fallback?.detail ?? '', /thinlens quantize another_model/);
     await keep((data) => Reflect.deleteProperty(data, 'reference'));
-    const damaged = await choosePrecision(record, home, 'auto', VNNI);
+    const damaged = await choosePrecision(record, home, 'auto', { products: VNNI });
     assert.deepEqual([damaged.precision, damaged.fallback?.reason], ['fp32', 'not_quantized']);
     assert.match(damaged.fallback?.detail ?? '', /reference/);
   });
 
   test('is what a setting pins it to, on whatever CPU', async () => {
     for (const precision of ['fp32', 'int8'] as const) {
-      assert.deepEqual(await choosePrecision(record, home, precision, undefined), { precision });
+      assert.deepEqual(await choosePrecision(record, home, precision, { products: undefined }), {
+        precision,
+      });
     }
   });
 });

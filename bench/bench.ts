@@ -5,12 +5,12 @@
  *   npm run bench -- [options]          --help lists them
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
 import { dirname } from 'node:path';
 import { readSettings, SettingError } from '../server/settings.ts';
 import { chart } from './chart.ts';
 import type { Arena, Running } from './support/contestants.ts';
 import { start } from './support/contestants.ts';
+import { OtherWork, thisMachine } from './support/machine.ts';
 import type { BenchOptions } from './support/options.ts';
 import { BENCH_USAGE, OptionError, parseBenchOptions, photosIn } from './support/options.ts';
 import type { BenchTask } from './support/plan.ts';
@@ -19,11 +19,17 @@ import { ProcessError, startClient } from './support/processes.ts';
 import { reportText } from './support/report.ts';
 import type { BenchResult, Round, Series } from './support/result.ts';
 import { barsOf, CLIENTS, figuresOf, ratiosOf } from './support/result.ts';
+import { spreadOf } from './support/statistics.ts';
 
 const say = (text: string) => console.error(text);
 
 /** All rounds of a task. Its contestants are started before the first and stopped after the last. */
-async function measure(task: BenchTask, options: BenchOptions, arena: Arena): Promise<Series[]> {
+async function measure(
+  task: BenchTask,
+  options: BenchOptions,
+  arena: Arena,
+  others: number[],
+): Promise<Series[]> {
   const { seconds, rounds, warmUp } = options;
   const entrants: { series: Series & { rounds: Round[] }; running: Running }[] = [];
   for (const contestant of contestantsOf(task, options.precisions, options.only)) {
@@ -35,7 +41,9 @@ async function measure(task: BenchTask, options: BenchOptions, arena: Arena): Pr
     say(`${task}: warming up ${nameOf(series.contestant)}`);
     await running.turn(CLIENTS, warmUp);
   }
+  const other = new OtherWork();
   for (let round = 0; round < rounds; round++) {
+    other.begin();
     for (const { series, running } of turnsOf(entrants, round)) {
       const busy = await running.turn(CLIENTS, seconds);
       const alone = await running.turn(1, seconds);
@@ -44,6 +52,7 @@ async function measure(task: BenchTask, options: BenchOptions, arena: Arena): Pr
         `${task}, round ${round + 1} of ${rounds}: ${nameOf(series.contestant)} ${(busy.done / busy.seconds).toFixed(1)} photos/s, ${(busy.done / busy.cpuSeconds).toFixed(1)} a CPU-second`,
       );
     }
+    others.push(other.share());
   }
   await Promise.all(entrants.map(({ running }) => running.stop()));
   return entrants.map(({ series }) => series);
@@ -55,14 +64,16 @@ async function run(options: BenchOptions): Promise<BenchResult> {
   const { home } = readSettings({}, process.env);
   const arena = { files, workers, home, generator: startClient(), prober: startClient() };
   const series: Series[] = [];
-  for (const task of options.tasks) series.push(...(await measure(task, options, arena)));
+  const others: number[] = [];
+  for (const task of options.tasks) series.push(...(await measure(task, options, arena, others)));
   if (series.length === 0) throw new OptionError(`--only ${options.only} leaves nobody for ${options.tasks}`);
   await Promise.all([arena.generator.stop(), arena.prober.stop()]);
   const contestants = series.map(figuresOf);
   const ratios = ratiosOf(series);
   return {
     date: new Date().toISOString().slice(0, 10),
-    machine: { cpu: cpus()[0]?.model ?? 'unknown', cpus: cpus().length, node: process.version },
+    machine: thisMachine(),
+    other_work: spreadOf(others),
     photos: { folder: images, count: files.length },
     seconds,
     rounds,

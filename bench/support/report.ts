@@ -2,7 +2,7 @@ import Table from 'cli-table3';
 import type { BenchTask } from './plan.ts';
 import { DESCRIPTIONS, KINDS } from './plan.ts';
 import type { BenchResult, Figures, LoadFigures, Measure } from './result.ts';
-import type { Latency } from './statistics.ts';
+import type { Latency, Spread } from './statistics.ts';
 
 const PLAIN = { border: [], compact: true };
 const MEASURE_TITLES: Readonly<Record<Measure, string>> = {
@@ -26,6 +26,7 @@ export function reportText(result: BenchResult): string {
     `${date}, ${machine.cpus} x ${machine.cpu}, Node ${machine.node}, ${photos.count} photos of ${photos.folder}`,
     `${rounds} rounds; in each, every contestant in turn, ${seconds} s with ${clients} clients and ${seconds} s with one; ${workers} worker processes`,
     'Latencies are of all requests, other figures medians of the rounds. CPU is that of all processes of a contestant; the load generator is one of its own.',
+    otherWork(result.other_work),
     '',
   ];
   for (const kind of KINDS) {
@@ -39,6 +40,18 @@ export function reportText(result: BenchResult): string {
   for (const { what, wanted, found, met } of result.bars)
     lines.push(`  ${met ? 'met    ' : 'NOT MET'}  ${what}: ${found}, wanted ${wanted}`);
   return lines.join('\n');
+}
+
+/** Above this share, wall-clock figures say as much about the other work as about the contestants. */
+const MUCH_OTHER_WORK = 0.05;
+
+function otherWork({ median, lowest, highest }: Spread): string {
+  const [middle, low, high] = [median, lowest, highest].map((share) => (100 * share).toFixed(0));
+  const warning =
+    highest > MUCH_OTHER_WORK
+      ? ': photos per second and latencies are those of a busy machine; CPU time and ratios hold better'
+      : '';
+  return `Other programs took ${middle} % of the machine (rounds ${low} to ${high} %)${warning}.`;
 }
 
 function taskLines({ contestants, ratios, clients }: BenchResult, task: BenchTask): string[] {

@@ -1,4 +1,5 @@
 import type { Turn } from './contestants.ts';
+import type { Machine } from './machine.ts';
 import type { BenchPrecision, BenchTask, Contestant, ContestantKind } from './plan.ts';
 import { nameOf } from './plan.ts';
 import type { Latency, Spread } from './statistics.ts';
@@ -81,7 +82,9 @@ export interface Bar {
 /** What is written as JSON. */
 export interface BenchResult {
   readonly date: string;
-  readonly machine: { readonly cpu: string; readonly cpus: number; readonly node: string };
+  readonly machine: Machine;
+  /** Share of the machine's CPUs that went to other programs, by round, 0 to 1. */
+  readonly other_work: Spread;
   readonly photos: { readonly folder: string; readonly count: number };
   readonly seconds: number;
   readonly rounds: number;

@@ -39,7 +39,7 @@ const [record] = catalog;
 if (!record) throw new Error('the catalog is empty');
 const known = new Set(record.labels.map(({ classId }) => classId));
 const settings = readSettings({}, process.env);
-const ours = await Detector.open(record, new ModelStore(settings.home), 1);
+const ours = await Detector.open(record, new ModelStore(settings.home), { threads: 1 });
 const theirs = await loadTfjsDetector();
 const found = { thinlens: [] as CocoDetection[], tfjs: [] as CocoDetection[] };
 

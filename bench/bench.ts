@@ -7,6 +7,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { readSettings, SettingError } from '../server/settings.ts';
+import { ModelUnavailableError } from '../server/zoo/weights.ts';
 import { chart } from './chart.ts';
 import type { Arena, Running } from './support/contestants.ts';
 import { start } from './support/contestants.ts';
@@ -105,7 +106,9 @@ try {
   }
   process.exit(0);
 } catch (error) {
-  const expected = [OptionError, ProcessError, SettingError].some((kind) => error instanceof kind);
+  const expected = [OptionError, ProcessError, SettingError, ModelUnavailableError].some(
+    (kind) => error instanceof kind,
+  );
   console.error(expected ? `bench: ${(error as Error).message}` : error);
   process.exit(1);
 }

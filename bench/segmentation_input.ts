@@ -55,7 +55,7 @@ const { home, maxImagePixels: maxPixels } = readSettings({}, process.env);
 
 const results = [];
 for (const record of records) {
-  const segmenter = await Segmenter.open(record, new ModelStore(home), 1);
+  const segmenter = await Segmenter.open(record, new ModelStore(home), { threads: 1 });
   const forms = Object.entries(FORMS).map(([form, views]) => ({
     form,
     views,

@@ -110,7 +110,7 @@ async function soak(args: readonly string[]) {
     failures,
     growth,
     wanted: { growth_under: MOST_GROWTH },
-    met: growth.rss.ratio < MOST_GROWTH && !growth.replaced,
+    met: growth.rss.ratio < MOST_GROWTH && !growth.replaced && Object.keys(failures).length === 0,
     series,
   };
   console.log(growthText(result));

@@ -33,6 +33,7 @@ async function throughput(pool: WorkerPool, workers: number): Promise<number> {
   const job = {
     task: 'detect' as const,
     model: record?.name ?? '',
+    precision: 'fp32' as const,
     photo: { kind: 'pixels' as const, bytes: pixels },
     options: { scoreThreshold: 0.3, iouThreshold: 0.6, maxDetections: 100, agnosticNms: false },
     pixels: 0,
@@ -52,7 +53,13 @@ async function throughput(pool: WorkerPool, workers: number): Promise<number> {
 
 async function measurePools() {
   const queue = { images: 1000, bytes: 1e12, pixels: 1e12 };
-  const loadMessage = { models: record ? [record] : [], home, threads: 1, limits: { maxPixels: 50e6 } };
+  const loadMessage = {
+    models: record ? [record] : [],
+    home,
+    threads: 1,
+    precision: 'fp32' as const,
+    limits: { maxPixels: 50e6 },
+  };
   const variants = [
     { name: 'process x1', workers: 1, spawn: spawnProcess },
     { name: 'process x2', workers: 2, spawn: spawnProcess },

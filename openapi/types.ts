@@ -447,6 +447,19 @@ export interface components {
             readonly reason?: string;
             /** @description Precisions that requests may ask for. */
             readonly precisions: readonly components["schemas"]["Precision"][];
+            /** @description What runs where a request does not say; absent while the model is not ready. */
+            readonly default_precision?: components["schemas"]["Precision"];
+            /** @description Why the model runs in fp32 although int8 would be faster; absent where int8 runs, or fp32 was asked for. */
+            readonly precision_fallback?: {
+                /**
+                 * @description `not_quantized`: it was never quantised; `cpu`: the CPU lacks the instructions; `accuracy`: int8 loses too much;
+                 *     `check`: int8 computes other numbers on this machine than it should.
+                 * @enum {string}
+                 */
+                readonly reason: "not_quantized" | "cpu" | "accuracy" | "check";
+                /** @description A sentence. */
+                readonly detail: string;
+            };
             readonly input: components["schemas"]["ModelInput"];
             readonly label_count: number;
             /** @description The classes that it knows. Only where one model is asked for. */
@@ -466,8 +479,10 @@ export interface components {
                  * @enum {string}
                  */
                 readonly metric: "AP" | "mIoU";
-                /** @description A fraction. */
+                /** @description A fraction, in fp32. */
                 readonly value: number;
+                /** @description The same in int8. */
+                readonly value_int8?: number;
                 readonly measured_on: string;
             };
             /** @description SPDX identifier of the weights' licence, or what was said of an imported model's. */
@@ -910,8 +925,9 @@ export interface operations {
                  */
                 readonly model?: string;
                 /**
-                 * @description Arithmetic that the network runs in. A model that does not have it answers 400 `precision_unavailable`;
-                 *     `precisions` of `GET /v1/models` lists what each model has.
+                 * @description Arithmetic that the network runs in; without it, the model's `default_precision`. A model that does not have it
+                 *     answers 400 `precision_unavailable`; `precisions` of `GET /v1/models` lists what each model has. The first request
+                 *     for another than the default waits while that is loaded.
                  */
                 readonly precision?: components["schemas"]["Precision"];
                 /** @description Detections that score lower are left out. */
@@ -981,8 +997,9 @@ export interface operations {
                  */
                 readonly model?: string;
                 /**
-                 * @description Arithmetic that the network runs in. A model that does not have it answers 400 `precision_unavailable`;
-                 *     `precisions` of `GET /v1/models` lists what each model has.
+                 * @description Arithmetic that the network runs in; without it, the model's `default_precision`. A model that does not have it
+                 *     answers 400 `precision_unavailable`; `precisions` of `GET /v1/models` lists what each model has. The first request
+                 *     for another than the default waits while that is loaded.
                  */
                 readonly precision?: components["schemas"]["Precision"];
                 /**

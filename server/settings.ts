@@ -2,8 +2,9 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import envPaths from 'env-paths';
 import { usableCpus } from './inference/cpus.ts';
+import type { PrecisionSetting } from './inference/precision.ts';
 import { MODEL_NAME } from './zoo/imported.ts';
-import { isServed } from './zoo/record.ts';
+import { isServed, PRECISIONS } from './zoo/record.ts';
 import { records } from './zoo/records.ts';
 
 /** A setting that cannot be used. The message is a sentence for the person who started the server. */
@@ -96,6 +97,15 @@ export const SETTINGS = {
     [1, 256],
     'Threads of one inference. Workers times threads should not exceed the CPUs.',
   ),
+  precision: {
+    flag: 'precision',
+    value: 'PRECISION',
+    default: 'auto' as PrecisionSetting,
+    range: `auto, ${PRECISIONS.join(' or ')}`,
+    effect:
+      'Arithmetic of the networks. auto: int8 where the CPU multiplies bytes fast and the model keeps its accuracy, else fp32; requests may ask for fp32. The others pin it.',
+    parse: (text) => (['auto', ...PRECISIONS] as const).find((known) => known === text),
+  } satisfies Setting<PrecisionSetting>,
   maxImageBytes: wholeNumber(
     'max-image-bytes',
     20 * MEBI,

@@ -1,16 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SETTINGS } from '../../server/settings.ts';
 import { catalog } from '../../server/zoo/catalog.ts';
-import type { ModelRecord } from '../../server/zoo/record.ts';
+import type { ModelRecord, Precision } from '../../server/zoo/record.ts';
 import { ModelStore } from '../../server/zoo/store.ts';
 import type { BareReport, BareWork } from './bare.ts';
 import type { ClientReport, ClientTask } from './client.ts';
-import type { BenchPrecision, BenchTask, Contestant } from './plan.ts';
+import type { BenchTask, Contestant } from './plan.ts';
 import { nameOf } from './plan.ts';
 import type { GroupMemory } from './process_tree.ts';
 import { cpuSeconds, groupMemory, memoryOf, treeMemory } from './process_tree.ts';
 import type { Job, Served } from './processes.ts';
-import { ProcessError, startBare, startRival, startThinlens } from './processes.ts';
+import { startBare, startRival, startThinlens } from './processes.ts';
 
 /** Ten probes a second: enough for a p99, and their own cost does not count as the photos'. */
 const PROBE_PAUSE_MS = 100;
@@ -59,21 +58,22 @@ export function modelFor(task: BenchTask): ModelRecord {
 }
 
 /** Path of the compiled model. */
-async function modelFile(home: string, record: ModelRecord, precision: BenchPrecision): Promise<string> {
-  if (precision !== 'fp32') throw new ProcessError(`${record.name} is not compiled to ${precision}`);
-  const { path } = await new ModelStore(home).compiled(record);
+async function modelFile(home: string, record: ModelRecord, precision: Precision): Promise<string> {
+  const { path } = await new ModelStore(home).compiled(record, precision);
   return path;
 }
 
-/** @throws ProcessError where it does not start */
+/** @throws ProcessError where it does not start, or what `ModelStore.compiled` throws */
 export async function start(contestant: Contestant, arena: Arena): Promise<Running> {
   const { kind, task, precision } = contestant;
   const name = nameOf(contestant);
   const record = modelFor(task);
   switch (kind) {
     case 'thinlens': {
-      const flags = ['--workers', String(arena.workers), '--home', arena.home, '--models', record.name];
-      if ('precision' in SETTINGS) flags.push('--precision', precision);
+      const flags = [
+        ...['--workers', String(arena.workers), '--home', arena.home],
+        ...['--models', record.name, '--precision', precision],
+      ];
       const path = `/v1/${task === 'detection' ? 'detect' : 'segment'}?precision=${precision}`;
       return new ServerUnderLoad(await startThinlens(name, flags), { paths: [path], body: 'raw' }, arena);
     }
@@ -148,7 +148,7 @@ class Floor implements Running {
     this.#jobs = jobs;
   }
 
-  static async start(name: string, record: ModelRecord, precision: BenchPrecision, arena: Arena) {
+  static async start(name: string, record: ModelRecord, precision: Precision, arena: Arena) {
     const { input, outputStride, task } = record;
     const load = {
       kind: 'load' as const,

@@ -118,6 +118,6 @@ export function growthText(result: SoakResult): string {
         `  ${at === 0 ? 'server' : `worker ${at}`}, resident ${changeText(process.rss)}, PSS ${changeText(process.pss)}`,
     ),
     ...(replaced ? ['A process was replaced meanwhile: the figures are not of the same ones.'] : []),
-    `${result.met ? 'met' : 'NOT MET'}: resident memory grows by less than ${100 * MOST_GROWTH} %`,
+    `${result.met ? 'met' : 'NOT MET'}: resident memory grows by less than ${100 * MOST_GROWTH} %, and no request fails`,
   ].join('\n');
 }

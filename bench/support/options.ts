@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import type { ParseArgsConfig } from 'node:util';
 import { parseArgs } from 'node:util';
 import { usableCpus } from '../../server/inference/cpus.ts';
-import { SETTINGS } from '../../server/settings.ts';
-import type { BenchPrecision, BenchTask, ContestantKind } from './plan.ts';
-import { KINDS, PRECISIONS, TASKS } from './plan.ts';
+import type { Precision } from '../../server/zoo/record.ts';
+import { PRECISIONS } from '../../server/zoo/record.ts';
+import type { BenchTask, ContestantKind } from './plan.ts';
+import { KINDS, TASKS } from './plan.ts';
 
 /** An option that cannot be used. The message is a sentence for the person who gave it. */
 export class OptionError extends Error {
@@ -19,7 +20,7 @@ export interface BenchOptions {
   readonly warmUp: number;
   readonly workers: number;
   readonly tasks: readonly BenchTask[];
-  readonly precisions: readonly BenchPrecision[];
+  readonly precisions: readonly Precision[];
   readonly only: readonly ContestantKind[];
   /** Files to write. */
   readonly json: string | undefined;
@@ -35,7 +36,7 @@ export const BENCH_USAGE = `npm run bench -- [options]
   --warm-up N        seconds that each works before anything is measured (10)
   --workers N        worker processes of thinlens and processes of the floor (CPUs that may be used)
   --tasks NAMES      of ${TASKS.join(', ')}; separated by commas, as are the next two
-  --precisions NAMES of ${PRECISIONS.join(', ')}, as far as the server has them
+  --precisions NAMES of ${PRECISIONS.join(', ')}
   --only NAMES       of ${KINDS.join(', ')}
   --quick            a glance: 2 rounds of 2 seconds after 3 of warm-up
   --json FILE        write all figures there
@@ -52,7 +53,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
     'warm-up': { type: 'string' },
     workers: { type: 'string', default: String(usableCpus()) },
     tasks: { type: 'string', default: TASKS.join() },
-    precisions: { type: 'string', default: servedPrecisions().join() },
+    precisions: { type: 'string', default: PRECISIONS.join() },
     only: { type: 'string', default: KINDS.join() },
     quick: { type: 'boolean', default: false },
     json: { type: 'string' },
@@ -76,10 +77,6 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
     from: values.from,
   };
 }
-
-/** The precisions that `thinlens serve` can be set to. */
-export const servedPrecisions = (): readonly BenchPrecision[] =>
-  'precision' in SETTINGS ? PRECISIONS : ['fp32'];
 
 type OptionTable = NonNullable<ParseArgsConfig['options']>;
 

@@ -1,9 +1,8 @@
+import type { Precision } from '../../server/zoo/record.ts';
+
 /** What networks do with a photo here. */
 export const TASKS = ['detection', 'segmentation'] as const;
 export type BenchTask = (typeof TASKS)[number];
-
-export const PRECISIONS = ['fp32', 'int8'] as const;
-export type BenchPrecision = (typeof PRECISIONS)[number];
 
 export const KINDS = ['thinlens', 'floor', 'tfjs', 'tutorial'] as const;
 export type ContestantKind = (typeof KINDS)[number];
@@ -22,7 +21,7 @@ export const DESCRIPTIONS: Readonly<Record<ContestantKind, string>> = {
 export interface Contestant {
   readonly kind: ContestantKind;
   readonly task: BenchTask;
-  readonly precision: BenchPrecision;
+  readonly precision: Precision;
 }
 
 const TITLES: Readonly<Record<ContestantKind, string>> = {
@@ -38,7 +37,7 @@ export const nameOf = ({ kind, precision }: Contestant): string => `${TITLES[kin
 /** Those of a task, in the order of the tables. The rivals only detect, and only in single precision. */
 export function contestantsOf(
   task: BenchTask,
-  precisions: readonly BenchPrecision[],
+  precisions: readonly Precision[],
   kinds: readonly ContestantKind[],
 ): Contestant[] {
   const ours = (['thinlens', 'floor'] as const).flatMap((kind) =>

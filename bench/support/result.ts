@@ -1,6 +1,7 @@
+import type { Precision } from '../../server/zoo/record.ts';
 import type { Turn } from './contestants.ts';
 import type { Machine } from './machine.ts';
-import type { BenchPrecision, BenchTask, Contestant, ContestantKind } from './plan.ts';
+import type { BenchTask, Contestant, ContestantKind } from './plan.ts';
 import { nameOf } from './plan.ts';
 import type { Latency, Spread } from './statistics.ts';
 import { latencyOf, quantile, spreadOf } from './statistics.ts';
@@ -27,7 +28,7 @@ export interface Figures {
   readonly name: string;
   readonly kind: ContestantKind;
   readonly task: BenchTask;
-  readonly precision: BenchPrecision;
+  readonly precision: Precision;
   readonly busy: LoadFigures;
   readonly alone: LoadFigures;
   /** While 16 clients post photos; null for the floor, which has no such thing. */
@@ -65,7 +66,7 @@ export type Measure = keyof typeof MEASURES;
 /** thinlens over another contestant, from the turns of the same round. */
 export interface Ratio {
   readonly task: BenchTask;
-  readonly precision: BenchPrecision;
+  readonly precision: Precision;
   readonly over: ContestantKind;
   readonly measure: Measure;
   readonly ratio: Spread;

@@ -2,17 +2,19 @@ import { readFile } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import type { DetectResponse } from '../../openapi/types.ts';
+import type { PrecisionSetting } from '../inference/precision.ts';
 import { detectResponse } from '../inference/response.ts';
 import { readSettings } from '../settings.ts';
 import { costOf } from '../zoo/network.ts';
 import { defaultModel } from '../zoo/records.ts';
 import { numberBetween } from './arguments.ts';
-import { openDetector } from './open_model.ts';
+import { openDetector, precisionOption } from './open_model.ts';
 import { eachPhoto } from './photo_files.ts';
 import { noProgress } from './progress.ts';
 
 interface Options {
   readonly model: string;
+  readonly precision?: PrecisionSetting;
   readonly scoreThreshold: number;
   readonly iouThreshold: number;
   readonly maxDetections: number;
@@ -26,6 +28,7 @@ export function detectCommand(): Command {
     .description('Find objects in photos, without a server.')
     .argument('<file...>', 'photos: JPEG, PNG, WebP, AVIF, GIF or TIFF')
     .option('--model <name>', 'model to use', defaultModel('detection'))
+    .addOption(precisionOption())
     .option('--score-threshold <0..1>', 'lowest score shown', numberBetween('--score-threshold', 0, 1), 0.3)
     .option(
       '--iou-threshold <0..1>',
@@ -45,8 +48,12 @@ export function detectCommand(): Command {
 }
 
 async function detect(files: readonly string[], options: Options): Promise<void> {
-  const detector = await openDetector(options.model);
-  const served = { record: detector.record, madds: costOf(detector.record).madds };
+  const detector = await openDetector(options.model, options.precision);
+  const served = {
+    record: detector.record,
+    precision: detector.precision,
+    madds: costOf(detector.record).madds,
+  };
   const { maxImagePixels: maxPixels } = readSettings({}, process.env);
   const find = async (file: string) => {
     const started = performance.now();

@@ -5,12 +5,12 @@ import { evaluateDetections } from '../../heads/ssdlite/coco/evaluation.ts';
 import type { CocoInstances } from '../../heads/ssdlite/coco/instances.ts';
 import { parseInstances } from '../../heads/ssdlite/coco/instances.ts';
 import type { Detector } from '../inference/detector.ts';
+import type { PrecisionSetting } from '../inference/precision.ts';
 import { readSettings } from '../settings.ts';
-import { PRECISION } from '../zoo/record.ts';
 import { defaultModel } from '../zoo/records.ts';
 import { CommandError, numberBetween } from './arguments.ts';
 import { naming, readFrom } from './dataset.ts';
-import { openDetector } from './open_model.ts';
+import { openDetector, precisionOption } from './open_model.ts';
 import { startProgress } from './progress.ts';
 
 /** As the reference evaluates: next to nothing is cut off by score, and 100 boxes a photo are kept. */
@@ -35,6 +35,7 @@ const TITLES = {
 
 interface Options {
   readonly model: string;
+  readonly precision?: PrecisionSetting;
   readonly images: string;
   readonly annotations: string;
   readonly scoreThreshold: number;
@@ -48,6 +49,7 @@ export function evalDetectionCommand(): Command {
     .requiredOption('--images <dir>', 'folder of the photos')
     .requiredOption('--annotations <file>', 'ground truth: an instances.json in COCO form')
     .option('--model <name>', 'model to measure', defaultModel('detection'))
+    .addOption(precisionOption())
     .option(
       '--score-threshold <0..1>',
       'lowest score counted',
@@ -60,21 +62,27 @@ export function evalDetectionCommand(): Command {
 
 async function evalDetection(options: Options): Promise<void> {
   const instances = parseInstances(await readJson(options.annotations), options.annotations);
-  const detector = await openDetector(options.model);
+  const detector = await openDetector(options.model, options.precision);
   const detections = await detectAll(detector, instances, options);
   const { summary, perCategory } = evaluateDetections(instances, detections);
   if (options.json) {
     const images = instances.images.length;
     console.log(
       JSON.stringify(
-        { model: options.model, precision: PRECISION, images, ...summary, per_category: perCategory },
+        {
+          model: options.model,
+          precision: detector.precision,
+          images,
+          ...summary,
+          per_category: perCategory,
+        },
         null,
         2,
       ),
     );
   } else {
     console.log(
-      `${options.model} (${PRECISION}) on ${instances.images.length} images of ${options.annotations}`,
+      `${options.model} (${detector.precision}) on ${instances.images.length} images of ${options.annotations}`,
     );
     for (const [key, title] of Object.entries(TITLES)) {
       const value = summary[key as keyof typeof TITLES];

@@ -5,15 +5,15 @@ import { Command } from 'commander';
 import type { ClassIou, SegmentationEvaluation } from '../../heads/deeplabv3/mean_iou.ts';
 import { ConfusionMatrix, VOID_LABEL } from '../../heads/deeplabv3/mean_iou.ts';
 import { decodeLabelMap } from '../image/label_map.ts';
+import type { PrecisionSetting } from '../inference/precision.ts';
 import { classMapOf } from '../inference/segment_answer.ts';
 import type { Segmenter } from '../inference/segmenter.ts';
 import { readSettings } from '../settings.ts';
 import type { Label } from '../zoo/labels.ts';
-import { PRECISION } from '../zoo/record.ts';
 import { defaultModel } from '../zoo/records.ts';
 import { CommandError } from './arguments.ts';
 import { naming, readFrom } from './dataset.ts';
-import { openSegmenter } from './open_model.ts';
+import { openSegmenter, precisionOption } from './open_model.ts';
 import { startProgress } from './progress.ts';
 
 /** By what a photo's name may end. */
@@ -22,6 +22,7 @@ const MASK_EXTENSION = '.png';
 
 interface Options {
   readonly model: string;
+  readonly precision?: PrecisionSetting;
   readonly images: string;
   readonly masks: string;
   readonly multiScale?: boolean;
@@ -46,6 +47,7 @@ export function evalSegmentationCommand(): Command {
       `ground truth: for each photo a PNG of the same name whose values are class ids, grey or with a palette, ${VOID_LABEL} for pixels that do not count`,
     )
     .option('--model <name>', 'model to measure', defaultModel('segmentation'))
+    .addOption(precisionOption())
     .option('--multi-scale', 'look at each photo at six scales')
     .option('--flip', 'look at each photo also mirrored')
     .option(
@@ -58,7 +60,7 @@ export function evalSegmentationCommand(): Command {
 
 async function evalSegmentation(options: Options): Promise<void> {
   const pairs = await pairsOf(options.images, options.masks);
-  const segmenter = await openSegmenter(options.model);
+  const segmenter = await openSegmenter(options.model, options.precision);
   const { labels } = segmenter.record;
   const { mIoU, pixel_accuracy, per_class } = await compareAll(segmenter, pairs, options);
   if (options.json) {
@@ -71,7 +73,7 @@ async function evalSegmentation(options: Options): Promise<void> {
       JSON.stringify(
         {
           model: options.model,
-          precision: PRECISION,
+          precision: segmenter.precision,
           images: pairs.length,
           mIoU,
           pixel_accuracy,
@@ -88,7 +90,10 @@ async function evalSegmentation(options: Options): Promise<void> {
       ...(options.padded ? ['padded'] : []),
     ];
     console.log(
-      [`${options.model} (${PRECISION}) on ${pairs.length} images of ${options.masks}`, ...views].join(', '),
+      [
+        `${options.model} (${segmenter.precision}) on ${pairs.length} images of ${options.masks}`,
+        ...views,
+      ].join(', '),
     );
     print({ mIoU, pixel_accuracy, per_class }, labels);
   }

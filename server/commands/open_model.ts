@@ -1,7 +1,12 @@
+import { Option } from 'commander';
 import { Detector } from '../inference/detector.ts';
+import type { Opener } from '../inference/open.ts';
+import { openFastest } from '../inference/open.ts';
+import type { PrecisionSetting } from '../inference/precision.ts';
 import { Segmenter } from '../inference/segmenter.ts';
 import { readSettings } from '../settings.ts';
 import type { ModelRecord, Task } from '../zoo/record.ts';
+import { PRECISIONS } from '../zoo/record.ts';
 import { recordNamed, records } from '../zoo/records.ts';
 import { ModelStore } from '../zoo/store.ts';
 import { CommandError } from './arguments.ts';
@@ -24,14 +29,35 @@ function recordFor(task: Task, name: string, home: string): ModelRecord {
   );
 }
 
-/** Opens a detection model in this process. @throws CommandError naming those that there are, if it is none */
-export async function openDetector(name: string): Promise<Detector> {
-  const { home, threads } = readSettings({}, process.env);
-  return Detector.open(recordFor('detection', name, home), new ModelStore(home), threads);
+/** The precision that a model is to run in; what the settings say, where the option is not given. */
+export const precisionOption = (): Option =>
+  new Option(
+    '--precision <precision>',
+    'arithmetic: fp32, int8, or auto for the faster that is sound (default: auto)',
+  ).choices(['auto', ...PRECISIONS]);
+
+/**
+ * Opens a detection model in this process.
+ * @param wanted what the settings say where it is left out
+ * @throws CommandError naming those that there are, if it is none
+ */
+export function openDetector(name: string, wanted?: PrecisionSetting): Promise<Detector> {
+  return open('detection', Detector.open, name, wanted);
 }
 
-/** Opens a segmentation model in this process. @throws CommandError naming those that there are, if it is none */
-export async function openSegmenter(name: string): Promise<Segmenter> {
-  const { home, threads } = readSettings({}, process.env);
-  return Segmenter.open(recordFor('segmentation', name, home), new ModelStore(home), threads);
+/** Opens a segmentation model in this process; otherwise as `openDetector`. */
+export function openSegmenter(name: string, wanted?: PrecisionSetting): Promise<Segmenter> {
+  return open('segmentation', Segmenter.open, name, wanted);
+}
+
+async function open<Runner>(
+  task: Task,
+  opener: Opener<Runner>,
+  name: string,
+  wanted: PrecisionSetting | undefined,
+): Promise<Runner> {
+  const { home, threads, precision } = readSettings({}, process.env);
+  const options = { threads, precision: wanted ?? precision };
+  const { runner } = await openFastest(opener, recordFor(task, name, home), new ModelStore(home), options);
+  return runner;
 }

@@ -7,6 +7,7 @@ import { VOC_COLORS } from '../../heads/deeplabv3/voc_colors.ts';
 import { quote } from '../../models/weights/quote.ts';
 import type { Mask, Segment, SegmentResponse } from '../../openapi/types.ts';
 import { drawClasses } from '../image/overlay.ts';
+import type { PrecisionSetting } from '../inference/precision.ts';
 import type { MaskFormat } from '../inference/protocol.ts';
 import { segmentFrame } from '../inference/response.ts';
 import { blankOf, classMapOf, segmentsOf } from '../inference/segment_answer.ts';
@@ -17,7 +18,7 @@ import { idsByName } from '../zoo/labels.ts';
 import type { ModelRecord } from '../zoo/record.ts';
 import { defaultModel } from '../zoo/records.ts';
 import { CommandError, numberBetween } from './arguments.ts';
-import { openSegmenter } from './open_model.ts';
+import { openSegmenter, precisionOption } from './open_model.ts';
 import { eachPhoto } from './photo_files.ts';
 import { noProgress, startProgress } from './progress.ts';
 import type { SegmentFiles } from './segment_files.ts';
@@ -32,6 +33,7 @@ const MOST_NAMED = 24;
 interface Options {
   readonly out: string;
   readonly model: string;
+  readonly precision?: PrecisionSetting;
   readonly classes?: string;
   readonly overlay?: boolean;
   readonly confidence?: boolean;
@@ -58,6 +60,7 @@ export function segmentCommand(): Command {
     .argument('<file...>', 'photos: JPEG, PNG, WebP, AVIF, GIF or TIFF')
     .requiredOption('--out <dir>', 'folder to write to, required; NAME.png for a photo NAME.jpg')
     .option('--model <name>', 'model to use', defaultModel('segmentation'))
+    .addOption(precisionOption())
     .option('--classes <list>', 'labels or class ids, separated by commas; others are taken for background')
     .option('--overlay', 'also write NAME.overlay.jpg, the photo with its classes laid over it')
     .option('--confidence', 'also write NAME.confidence.png, how sure the network is of each pixel')
@@ -79,7 +82,7 @@ async function segment(photos: readonly string[], options: Options): Promise<voi
   if (options.format && !options.json)
     throw new CommandError('--format says how --json prints masks, and --json is not given');
   const planned = await planFiles(photos, options.out, options);
-  const segmenter = await openSegmenter(options.model);
+  const segmenter = await openSegmenter(options.model, options.precision);
   const classIds = options.classes === undefined ? undefined : classIdsOf(segmenter.record, options.classes);
   await makeFolder(options.out).catch((error: Error) => {
     throw new CommandError(`--out must be a folder, or where one can be made: ${error.message}`);

@@ -65,9 +65,11 @@ async function serve(flags: Record<string, string>): Promise<void> {
   }
   for (const reason of server.service.faults) log.warn({ reason }, 'an imported model cannot be used');
   for (const { record, loaded } of server.service.models) {
-    if (loaded.state === 'ready')
-      log.info({ model: record.name, seconds: Number(loaded.seconds.toFixed(3)) }, 'model ready');
-    else {
+    if (loaded.state === 'ready') {
+      const { precision, seconds, fallback } = loaded;
+      log.info({ model: record.name, precision, seconds: Number(seconds.toFixed(3)) }, 'model ready');
+      if (fallback) log.warn({ model: record.name, ...fallback }, 'int8 is not used: the model runs in fp32');
+    } else {
       const { state, reason } = { reason: undefined, ...loaded };
       const level = isServed(record) ? 'warn' : 'debug';
       log[level]({ model: record.name, state, reason }, 'model not available');

@@ -1,8 +1,8 @@
 import type { Response } from 'express';
+import type { ReadyModel } from '../inference/protocol.ts';
 import type { InferenceService, ServedModel } from '../inference/service.ts';
 import { idsByName } from '../zoo/labels.ts';
-import type { Task } from '../zoo/record.ts';
-import { PRECISION } from '../zoo/record.ts';
+import type { Precision, Task } from '../zoo/record.ts';
 import { context } from './context.ts';
 import { HttpProblem } from './problem.ts';
 import { quote } from './query.ts';
@@ -15,13 +15,14 @@ const MOST_LABELS = 32;
 /** What a request says of the model that is to run. */
 export interface ModelQuery {
   readonly model?: string;
-  readonly precision: string;
+  readonly precision?: Precision;
   readonly classes?: readonly string[];
 }
 
-/** The model that runs, and the classes of it that are asked for, by id. */
+/** The model that runs, what it runs in, and the classes of it that are asked for, by id. */
 export interface ModelChoice {
   readonly served: ServedModel;
+  readonly precision: Precision;
   readonly classIds?: readonly number[];
 }
 
@@ -35,21 +36,27 @@ export function chooseModel(
   { model, precision, classes }: ModelQuery,
   response: Response,
 ): ModelChoice {
-  const served = modelFor(service, task, model ?? service.defaultModel(task));
+  const { served, loaded } = modelFor(service, task, model ?? service.defaultModel(task));
   const { name } = served.record;
   const { seen } = context(response);
   seen.model = name;
-  if (precision !== PRECISION) {
+  const chosen = precision ?? loaded.precision;
+  if (!loaded.precisions.includes(chosen)) {
+    const why = loaded.fallback ? ` (${loaded.fallback.detail})` : '';
     throw new HttpProblem(
       'precision_unavailable',
-      `${name} has no ${precision}: its precisions are ${PRECISION}`,
+      `${name} has no ${chosen} here: its precisions are ${loaded.precisions.join(', ')}${why}`,
     );
   }
-  seen.precision = PRECISION;
-  return { served, ...(classes && { classIds: classIdsOf(served, classes) }) };
+  seen.precision = chosen;
+  return { served, precision: chosen, ...(classes && { classIds: classIdsOf(served, classes) }) };
 }
 
-function modelFor(service: InferenceService, task: Task, name: string): ServedModel {
+function modelFor(
+  service: InferenceService,
+  task: Task,
+  name: string,
+): { served: ServedModel; loaded: ReadyModel } {
   const served = service.model(name);
   if (!served) {
     const known = service.models.map(({ record }) => record.name).join(', ');
@@ -63,11 +70,12 @@ function modelFor(service: InferenceService, task: Task, name: string): ServedMo
       `${name} is for ${served.record.task}, and this path is for ${task}: models for that are ${names}`,
     );
   }
-  if (served.loaded.state !== 'ready') {
-    const why = 'reason' in served.loaded ? `cannot run: ${served.loaded.reason}` : 'is loading';
+  const { loaded } = served;
+  if (loaded.state !== 'ready') {
+    const why = 'reason' in loaded ? `cannot run: ${loaded.reason}` : 'is loading';
     throw new HttpProblem('model_unavailable', `${name} ${why}`, { headers: { 'Retry-After': '5' } });
   }
-  return served;
+  return { served, loaded };
 }
 
 /** Class ids of labels or ids as a request gave them. @throws HttpProblem naming those that the model does not have */

@@ -3,20 +3,24 @@ import { detections } from '../../heads/ssdlite/detections.ts';
 import { decodeImage } from '../image/decode.ts';
 import type { Region } from '../image/region.ts';
 import { networkOf } from '../zoo/network.ts';
-import type { ModelRecord } from '../zoo/record.ts';
+import type { ModelRecord, Precision } from '../zoo/record.ts';
 import type { ModelStore } from '../zoo/store.ts';
+import type { OpenOptions } from './open.ts';
+import { openSession } from './open.ts';
 import type { DetectOptions, DetectOutcome, FoundObject, Photo, PhotoLimits } from './protocol.ts';
-import { ImageSession } from './session.ts';
+import type { ImageSession } from './session.ts';
 
 /** Everything between a photo's bytes and its boxes, for one model: decode, network, postprocessing. */
 export class Detector {
   readonly record: ModelRecord;
+  readonly precision: Precision;
   readonly #session: ImageSession;
   readonly #anchors: Float32Array;
   readonly #allClasses: readonly number[];
 
-  private constructor(record: ModelRecord, session: ImageSession) {
+  private constructor(record: ModelRecord, precision: Precision, session: ImageSession) {
     this.record = record;
+    this.precision = precision;
     this.#session = session;
     this.#anchors = ssdAnchors(networkOf(record).grids);
     this.#allClasses = record.labels.map(({ classId }) => classId);
@@ -25,11 +29,14 @@ export class Detector {
   /**
    * Compiles (or reads) the model, opens a session and looks at one blank image, every candidate considered, so that
    * the first photo does not wait for what ONNX Runtime and the JavaScript compiler do on first use.
-   * @throws whatever `ModelStore.compiled` throws
+   * @throws whatever `openSession` throws
    */
-  static async open(record: ModelRecord, store: ModelStore, threads: number): Promise<Detector> {
-    const { onnx } = await store.compiled(record);
-    const detector = new Detector(record, await ImageSession.open(onnx, { threads }));
+  static async open(record: ModelRecord, store: ModelStore, options: OpenOptions): Promise<Detector> {
+    const detector = new Detector(
+      record,
+      options.precision ?? 'fp32',
+      await openSession(record, store, options),
+    );
     const { width, height } = record.input;
     await detector.detect(
       { kind: 'pixels', bytes: new Uint8Array(width * height * 3) },

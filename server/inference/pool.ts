@@ -1,3 +1,4 @@
+import type { Precision } from '../zoo/record.ts';
 import type { Channel, Spawn } from './channel.ts';
 import { spawnProcess } from './channel.ts';
 import type { FromWorker, LoadedModel, LoadMessage, Photo, TaskName, Tasks } from './protocol.ts';
@@ -8,6 +9,7 @@ import { BoundedQueue } from './queue.ts';
 export interface Job<Name extends TaskName = TaskName> {
   readonly task: Name;
   readonly model: string;
+  readonly precision: Precision;
   readonly photo: Photo;
   readonly options: Tasks[Name]['options'];
   /** Pixels that the photo's header declares; 0 where they could not be told. */
@@ -268,8 +270,8 @@ export class WorkerPool {
       member.state = 'busy';
       member.ticket = ticket;
       this.#watch(member, this.#options.jobTimeoutMs);
-      const { task, model, photo, options } = ticket;
-      member.channel.work({ type: 'job', task, model, kind: photo.kind, options }, photo.bytes);
+      const { task, model, precision, photo, options } = ticket;
+      member.channel.work({ type: 'job', task, model, precision, kind: photo.kind, options }, photo.bytes);
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Region, Size } from '../image/region.ts';
-import type { ModelRecord } from '../zoo/record.ts';
+import type { ModelRecord, Precision } from '../zoo/record.ts';
+import type { Fallback, PrecisionSetting } from './precision.ts';
 
 /** What passes between the server and its workers. Bytes of photos and of answers travel beside the message, see frames.ts. */
 
@@ -12,6 +13,7 @@ export interface LoadMessage {
   readonly home: string;
   /** Threads an inference may use. */
   readonly threads: number;
+  readonly precision: PrecisionSetting;
   readonly limits: PhotoLimits;
 }
 
@@ -89,6 +91,8 @@ export interface JobMessage<Name extends TaskName = TaskName> {
   readonly type: 'job';
   readonly task: Name;
   readonly model: string;
+  /** One of those that the model was loaded with. */
+  readonly precision: Precision;
   readonly kind: Photo['kind'];
   readonly options: Tasks[Name]['options'];
 }
@@ -98,8 +102,19 @@ export type ToWorker = LoadMessage | JobMessage;
 
 /** What became of one model that a worker was told to load. */
 export type LoadedModel =
-  | { readonly name: string; readonly state: 'ready'; readonly seconds: number }
+  | ReadyModel
   | { readonly name: string; readonly state: 'unavailable' | 'failed'; readonly reason: string };
+
+export interface ReadyModel {
+  readonly name: string;
+  readonly state: 'ready';
+  readonly seconds: number;
+  /** What runs where a request does not say. */
+  readonly precision: Precision;
+  /** What requests may ask for. */
+  readonly precisions: readonly Precision[];
+  readonly fallback?: Fallback;
+}
 
 /** Milliseconds that a photo spent in each stage of a worker. */
 export interface StageTimes {

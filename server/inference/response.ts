@@ -1,10 +1,15 @@
 import type { DetectResponse, SegmentResponse } from '../../openapi/types.ts';
-import type { ModelRecord } from '../zoo/record.ts';
-import { PRECISION } from '../zoo/record.ts';
+import type { ModelRecord, Precision } from '../zoo/record.ts';
 import type { DetectOutcome, SegmentOutcome, StageTimes } from './protocol.ts';
 
 /** To so many digits behind the point. */
 export const round = (value: number, digits: number) => Math.round(value * 10 ** digits) / 10 ** digits;
+
+/** A model, and what it ran in. */
+export interface Ran {
+  readonly record: ModelRecord;
+  readonly precision: Precision;
+}
 
 /**
  * What the API and the command line say of one photo. Scores keep five digits, boxes hundredths of a pixel, times
@@ -12,14 +17,14 @@ export const round = (value: number, digits: number) => Math.round(value * 10 **
  * @param total milliseconds since the photo, or the whole request, was there
  */
 export function detectResponse(
-  { record, madds }: { readonly record: ModelRecord; readonly madds: number },
+  { record, precision, madds }: Ran & { readonly madds: number },
   { image, objects, times, queued }: DetectOutcome & { readonly queued: number },
   total: number,
 ): DetectResponse {
   const names = new Map(record.labels.map(({ classId, label }) => [classId, label]));
   return {
     model: record.name,
-    precision: PRECISION,
+    precision,
     image,
     detections: objects.map(({ classId, score, box }) => ({
       label: names.get(classId) ?? String(classId),
@@ -45,14 +50,14 @@ interface SegmentFrame {
 
 /** @param total milliseconds since the photo, or the whole request, was there */
 export function segmentFrame(
-  { record }: { readonly record: ModelRecord },
+  { record, precision }: Ran,
   { image, input, madds, times, queued }: Omit<SegmentOutcome, 'body'> & { readonly queued: number },
   total: number,
 ): SegmentFrame {
   return {
     before: {
       model: record.name,
-      precision: PRECISION,
+      precision,
       image,
       input: { width: input.width, height: input.height },
     },
@@ -72,11 +77,11 @@ export function segmentFrame(
  * @param total milliseconds since the photo, or the whole request, was there
  */
 export function segmentResponse(
-  served: { readonly record: ModelRecord },
+  ran: Ran,
   outcome: SegmentOutcome & { readonly queued: number },
   total: number,
 ): Uint8Array[] {
-  const { before, after } = segmentFrame(served, outcome, total);
+  const { before, after } = segmentFrame(ran, outcome, total);
   return [
     Buffer.from(`${JSON.stringify(before).slice(0, -1)},`),
     outcome.body,

@@ -13,11 +13,13 @@ import type { Size } from '../image/region.ts';
 import { mirrorPixels, resizePixels } from '../image/resize.ts';
 import { MAX_CLASSES } from '../zoo/labels.ts';
 import { networkOf, servedSize } from '../zoo/network.ts';
-import type { ModelRecord } from '../zoo/record.ts';
+import type { ModelRecord, Precision } from '../zoo/record.ts';
 import type { ModelStore } from '../zoo/store.ts';
 import { ModelUnavailableError } from '../zoo/weights.ts';
+import type { OpenOptions } from './open.ts';
+import { openSession } from './open.ts';
 import type { PhotoLimits, StageTimes, ViewOptions } from './protocol.ts';
-import { ImageSession } from './session.ts';
+import type { ImageSession } from './session.ts';
 
 /** Resized pixels to a point of the grid that views are averaged on; 0.05 % of the pixels differ from a grid of all (bench/class_map.ts). */
 const VIEW_SPACING = 4;
@@ -48,27 +50,32 @@ const area = ({ width, height }: Size) => width * height;
 /** Everything between a photo's bytes and its class map, for one model: decode, network, views. */
 export class Segmenter {
   readonly record: ModelRecord;
+  readonly precision: Precision;
   readonly #session: ImageSession;
   readonly #madds = new Map<string, number>();
 
-  private constructor(record: ModelRecord, session: ImageSession) {
+  private constructor(record: ModelRecord, precision: Precision, session: ImageSession) {
     this.record = record;
+    this.precision = precision;
     this.#session = session;
   }
 
   /**
    * Compiles (or reads) the model, opens a session and looks at one blank square, so that the first photo does not wait for
    * what ONNX Runtime and the JavaScript compiler do on first use.
-   * @throws whatever `ModelStore.compiled` throws; ModelUnavailableError where the model has more classes than a class map can hold
+   * @throws whatever `openSession` throws; ModelUnavailableError where the model has more classes than a class map can hold
    */
-  static async open(record: ModelRecord, store: ModelStore, threads: number): Promise<Segmenter> {
+  static async open(record: ModelRecord, store: ModelStore, options: OpenOptions): Promise<Segmenter> {
     if (record.classColumns > MAX_CLASSES) {
       throw new ModelUnavailableError(
         `${record.name} has ${record.classColumns} classes, and a class map holds at most ${MAX_CLASSES}`,
       );
     }
-    const { onnx } = await store.compiled(record);
-    const segmenter = new Segmenter(record, await ImageSession.open(onnx, { threads, manySizes: true }));
+    const segmenter = new Segmenter(
+      record,
+      options.precision ?? 'fp32',
+      await openSession(record, store, options),
+    );
     const size = servedSize(record);
     const logits = await segmenter.#logits(new Uint8Array(size.height * size.width * 3), size);
     const look = { resized: size, input: size };

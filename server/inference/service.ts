@@ -3,12 +3,13 @@ import type { Metrics, Stage } from '../observability/metrics.ts';
 import type { Settings } from '../settings.ts';
 import { readImported } from '../zoo/imported.ts';
 import { costOf, servedSize } from '../zoo/network.ts';
-import type { ModelRecord, Task } from '../zoo/record.ts';
-import { describeSource, isServed, PRECISION } from '../zoo/record.ts';
+import type { ModelRecord, Precision, Task } from '../zoo/record.ts';
+import { describeSource, isServed } from '../zoo/record.ts';
 import { defaultModel, records } from '../zoo/records.ts';
 import type { JobResult, RestartReason } from './pool.ts';
 import { WorkerPool } from './pool.ts';
-import type { LoadedModel, StageTimes, TaskName, Tasks } from './protocol.ts';
+import { FALLBACK_REASONS } from './precision.ts';
+import type { LoadedModel, ReadyModel, StageTimes, TaskName, Tasks } from './protocol.ts';
 
 /** A model, catalogued or imported, and what became of it in this process. */
 export interface ServedModel {
@@ -25,13 +26,16 @@ export interface EncodedImage {
   readonly pixels: number;
 }
 
-/** What a task is run on: the model's name, the images, what is asked, and when nobody wants it any more. */
-export type ServiceRequest<Name extends TaskName> = readonly [
-  model: string,
-  images: readonly EncodedImage[],
-  options: Tasks[Name]['options'],
-  signal: AbortSignal,
-];
+/** What a task is run on. */
+export interface ServiceRequest<Name extends TaskName> {
+  readonly model: string;
+  /** One of those that the model has. */
+  readonly precision: Precision;
+  readonly images: readonly EncodedImage[];
+  readonly options: Tasks[Name]['options'];
+  /** When nobody wants it any more. */
+  readonly signal: AbortSignal;
+}
 
 /** The models of this server and the workers that run them: what the routes and nothing else talk to. */
 export class InferenceService {
@@ -75,6 +79,7 @@ export class InferenceService {
         models: wanted,
         home: settings.home,
         threads: settings.threads,
+        precision: settings.precision,
         limits: {
           maxPixels: settings.maxImagePixels,
           // A photo that is slow to decode is refused before its worker is taken for hung.
@@ -106,11 +111,7 @@ export class InferenceService {
       };
       this.#models.set(record.name, { ...served, loaded: outcome });
       if (outcome.state === 'ready') {
-        this.#metrics.modelLoadSeconds.set({ model: record.name, precision: PRECISION }, outcome.seconds);
-        for (const stage of STAGES)
-          this.#metrics.stageDuration.zero({ model: record.name, precision: PRECISION, stage });
-        this.#metrics.requestMadds.zero({ model: record.name });
-        this.#metrics.images.inc({ model: record.name }, 0);
+        this.#announce(record.name, outcome);
       }
     }
     const failed = loaded.filter((model) => model.state !== 'ready');
@@ -160,22 +161,23 @@ export class InferenceService {
    * @returns one promise an image, in order
    * @throws JobError where the queue is full or the server stops
    */
-  detect(...request: ServiceRequest<'detect'>): Promise<JobResult<'detect'>>[] {
-    return this.#run('detect', ...request);
+  detect(request: ServiceRequest<'detect'>): Promise<JobResult<'detect'>>[] {
+    return this.#run('detect', request);
   }
 
   /** Classifies the pixels of each of `images`; otherwise as `detect`. */
-  segment(...request: ServiceRequest<'segment'>): Promise<JobResult<'segment'>>[] {
-    return this.#run('segment', ...request);
+  segment(request: ServiceRequest<'segment'>): Promise<JobResult<'segment'>>[] {
+    return this.#run('segment', request);
   }
 
   #run<Name extends TaskName>(
     task: Name,
-    ...[model, images, options, signal]: ServiceRequest<Name>
+    { model, precision, images, options, signal }: ServiceRequest<Name>,
   ): Promise<JobResult<Name>>[] {
     const jobs = images.map(({ bytes, pixels }) => ({
       task,
       model,
+      precision,
       photo: { kind: 'encoded' as const, bytes },
       options,
       pixels,
@@ -183,21 +185,33 @@ export class InferenceService {
     return this.#pool.submit<Name>(jobs, signal).map(async (pending) => {
       const result = await pending;
       this.#metrics.images.inc({ model });
-      this.#observe(model, result.queued, result.times);
+      this.#observe(model, precision, result.queued, result.times);
       return result;
     });
+  }
+
+  /** Makes a model's series, so that each is there from the start. */
+  #announce(model: string, { seconds, precision, precisions, fallback }: ReadyModel): void {
+    this.#metrics.modelLoadSeconds.set({ model, precision }, seconds);
+    for (const each of precisions) {
+      for (const stage of STAGES) this.#metrics.stageDuration.zero({ model, precision: each, stage });
+    }
+    for (const reason of FALLBACK_REASONS)
+      this.#metrics.precisionFallback.set({ model, reason }, fallback?.reason === reason ? 1 : 0);
+    this.#metrics.requestMadds.zero({ model });
+    this.#metrics.images.inc({ model }, 0);
   }
 
   close(): void {
     this.#pool.close();
   }
 
-  #observe(model: string, queued: number, times: StageTimes): void {
+  #observe(model: string, precision: Precision, queued: number, times: StageTimes): void {
     // The whole request's answer is an observation, not each image's share in it.
     const { encode: _, ...stagesOfImage } = times;
     const stages: Partial<Record<Stage, number>> = { queue: queued, ...stagesOfImage };
     for (const [stage, ms] of Object.entries(stages)) {
-      this.#metrics.stageDuration.observe({ model, precision: PRECISION, stage }, ms / 1000);
+      this.#metrics.stageDuration.observe({ model, precision, stage }, ms / 1000);
     }
   }
 }
@@ -217,7 +231,11 @@ export function describeModel(served: ServedModel, withLabels: boolean): Model {
     dataset,
     state: loaded.state,
     ...('reason' in loaded && { reason: loaded.reason }),
-    precisions: loaded.state === 'ready' ? [PRECISION] : [],
+    precisions: loaded.state === 'ready' ? loaded.precisions : [],
+    ...(loaded.state === 'ready' && {
+      default_precision: loaded.precision,
+      ...(loaded.fallback && { precision_fallback: loaded.fallback }),
+    }),
     input: { ...servedSize(record), channels: 3, layout: 'NHWC', type: 'uint8' },
     label_count: labels.length,
     ...(withLabels && { labels: labels.map(({ classId, label }) => ({ class_id: classId, label })) }),
@@ -227,7 +245,12 @@ export function describeModel(served: ServedModel, withLabels: boolean): Model {
     size_bytes: source.bytes,
     sha256: source.sha256,
     ...(accuracy && {
-      accuracy: { metric: accuracy.metric, value: accuracy.value, measured_on: accuracy.dataset },
+      accuracy: {
+        metric: accuracy.metric,
+        value: accuracy.value,
+        ...(accuracy.int8 !== undefined && { value_int8: accuracy.int8 }),
+        measured_on: accuracy.dataset,
+      },
     }),
     licence,
     source: describeSource(source),

@@ -5,12 +5,14 @@
 import { Socket } from 'node:net';
 import { parentPort } from 'node:worker_threads';
 import { ImageError } from '../image/image-error.ts';
-import type { ModelRecord } from '../zoo/record.ts';
+import type { ModelRecord, Precision } from '../zoo/record.ts';
 import { ModelStore } from '../zoo/store.ts';
 import { ModelUnavailableError } from '../zoo/weights.ts';
 import { ANSWER_FD, PHOTO_FD } from './channel.ts';
 import { Detector } from './detector.ts';
 import { FrameReader, frame } from './frames.ts';
+import type { Opener } from './open.ts';
+import { openFastest } from './open.ts';
 import type {
   DetectOptions,
   FromWorker,
@@ -26,7 +28,15 @@ import type {
 import { answerSegment } from './segment_answer.ts';
 import { Segmenter } from './segmenter.ts';
 
-const models = new Map<string, Detector | Segmenter>();
+type Runner = Detector | Segmenter;
+
+/** A model that is loaded: what runs it in each precision, opened when it is first asked for. */
+interface Loaded {
+  readonly runners: Map<Precision, Promise<Runner>>;
+  open(precision: Precision): Promise<Runner>;
+}
+
+const models = new Map<string, Loaded>();
 let limits: PhotoLimits = { maxPixels: 0 };
 
 const NOTHING = new Uint8Array(0);
@@ -45,18 +55,38 @@ function send(message: FromWorker, body: Uint8Array = NOTHING): void {
   answers.uncork();
 }
 
-async function loadModel(record: ModelRecord, { home, threads }: LoadMessage): Promise<LoadedModel> {
+async function loadModel(
+  record: ModelRecord,
+  { home, threads, precision }: LoadMessage,
+): Promise<LoadedModel> {
   const { name, task } = record;
   const started = performance.now();
   const store = new ModelStore(home);
   try {
-    const open = task === 'segmentation' ? Segmenter : Detector;
-    models.set(name, await open.open(record, store, threads));
-    return { name, state: 'ready', seconds: (performance.now() - started) / 1000 };
+    const open: Opener<Runner> = task === 'segmentation' ? Segmenter.open : Detector.open;
+    const { runner, ...opened } = await openFastest(open, record, store, { threads, precision });
+    models.set(name, {
+      runners: new Map([[opened.precision, Promise.resolve(runner)]]),
+      open: (other) => open(record, store, { threads, precision: other }),
+    });
+    return { name, state: 'ready', seconds: (performance.now() - started) / 1000, ...opened };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return { name, state: error instanceof ModelUnavailableError ? 'unavailable' : 'failed', reason };
   }
+}
+
+/** What runs a model in a precision; opened now, if this is the first time. */
+async function runnerOf(name: string, precision: Precision): Promise<Runner | undefined> {
+  const model = models.get(name);
+  if (!model) return undefined;
+  const known = model.runners.get(precision);
+  if (known) return known;
+  const opening = model.open(precision);
+  model.runners.set(precision, opening);
+  // What failed once, for want of memory say, may succeed another time.
+  opening.catch(() => model.runners.delete(precision));
+  return opening;
 }
 
 async function load(message: LoadMessage): Promise<void> {
@@ -66,8 +96,9 @@ async function load(message: LoadMessage): Promise<void> {
   send({ type: 'ready', models: loaded });
 }
 
-async function answer({ task, model, kind, options }: JobMessage, bytes: Uint8Array): Promise<Outcome> {
-  const found = models.get(model);
+async function answer(message: JobMessage, bytes: Uint8Array): Promise<Outcome> {
+  const { task, model, precision, kind, options } = message;
+  const found = await runnerOf(model, precision);
   if (task === 'detect' && found instanceof Detector) {
     return found.detect({ kind, bytes }, options as DetectOptions, limits);
   }

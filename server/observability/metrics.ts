@@ -24,6 +24,7 @@ export class Metrics {
   readonly modelMadds;
   readonly modelParameters;
   readonly modelLoadSeconds;
+  readonly precisionFallback;
   readonly queueDepth;
   readonly inFlight;
 
@@ -93,6 +94,12 @@ export class Metrics {
       name: 'thinlens_model_load_seconds',
       help: 'Time that a worker took to read or compile the model and run it once.',
       labelNames: ['model', 'precision'] as const,
+      registers,
+    });
+    this.precisionFallback = new Gauge({
+      name: 'thinlens_model_precision_fallback',
+      help: 'Whether the model runs in fp32 although int8 would be faster, by why.',
+      labelNames: ['model', 'reason'] as const,
       registers,
     });
     this.inFlight = new Gauge({

@@ -8,6 +8,9 @@ export const ABANDONED_AFTER_MS = 10 * 60 * 1000;
 /** The store's folder of imported models: NAME.json is a record, NAME-HASH.safetensors its weights. */
 export const importedFolder = (home: string): string => join(home, 'imported');
 
+/** The store's folder of what int8 is made from: NAME.json. */
+export const quantizedFolder = (home: string): string => join(home, 'quantized');
+
 /** SHA-256 in hexadecimal digits. */
 export const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 

@@ -6,7 +6,7 @@ import { backbones } from '../../models/backbones/registry.ts';
 import { mapNamed } from '../../models/weights/maps/maps.ts';
 import { LIMITS } from './architecture.ts';
 import { catalog } from './catalog.ts';
-import { importedFolder, makeFolder, sweep, writeAtomically } from './files.ts';
+import { importedFolder, makeFolder, quantizedFolder, sweep, writeAtomically } from './files.ts';
 import { withLock } from './import_lock.ts';
 import { networkOf } from './network.ts';
 import type { ImportedSource, ModelRecord } from './record.ts';
@@ -161,13 +161,15 @@ export function recordText(record: ImportedRecord): string {
 }
 
 /**
- * Makes an imported model known, in place of one of its name; weights of that name that it does not use are removed.
+ * Makes an imported model known, in place of one of its name; weights of that name that it does not use are removed, and what
+ * the other was quantised with.
  * @throws Error that says what no reader would take
  */
 export async function writeRecord(home: string, record: ImportedRecord): Promise<void> {
   const json = recordText(record);
   await writeAtomically(join(importedFolder(home), `${record.name}.json`), Buffer.from(json));
   await removeWeights(home, record.name, record.source.file);
+  await removeQuantization(home, record.name);
 }
 
 /** Forgets an imported model. @returns whether there was one @throws ImportError while it is being imported */
@@ -178,6 +180,7 @@ export async function removeImported(home: string, name: string): Promise<boolea
     if (!known()) return false;
     await rm(join(importedFolder(home), `${name}.json`), { force: true });
     await removeWeights(home, name);
+    await removeQuantization(home, name);
     return true;
   });
 }
@@ -190,3 +193,6 @@ async function removeWeights(home: string, name: string, kept?: string): Promise
       await rm(join(importedFolder(home), file), { force: true });
   }
 }
+
+const removeQuantization = (home: string, name: string): Promise<void> =>
+  rm(join(quantizedFolder(home), `${name}.json`), { force: true });

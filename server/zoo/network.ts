@@ -106,7 +106,11 @@ export function servedSize({ head, input, outputStride }: NetworkSpec): InputSiz
   return { height: side, width: side };
 }
 
+/** A record's network at the size that it is served at. */
+export const servedGraph = (spec: NetworkSpec & { readonly name: string }): Graph =>
+  networkOf(spec, { size: servedSize(spec) }).graph;
+
 /** Work and size of a record's network, one image of the size that it is served at. */
 export function costOf(spec: NetworkSpec & { readonly name: string }): Cost {
-  return cost(networkOf(spec, { size: servedSize(spec) }).graph);
+  return cost(servedGraph(spec));
 }

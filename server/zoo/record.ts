@@ -4,8 +4,9 @@ import type { Normalization } from '../../models/graph/image_input.ts';
 import type { HeadName } from './architecture.ts';
 import type { Label } from './labels.ts';
 
-/** The only precision there is so far. */
-export const PRECISION = 'fp32';
+/** Arithmetic that a network can run in: 32-bit floats, or 8-bit integers where it was quantised. */
+export const PRECISIONS = ['fp32', 'int8'] as const;
+export type Precision = (typeof PRECISIONS)[number];
 
 /** What a model does with an image. */
 export type Task = 'detection' | 'segmentation' | 'classification';
@@ -91,8 +92,10 @@ export type WeightSource = NpmSource | PackageSource | ImportedSource;
 export interface Accuracy {
   /** Average precision of boxes as COCO defines it, or mean intersection over union of masks. */
   readonly metric: 'AP' | 'mIoU';
-  /** A fraction. */
+  /** A fraction, in fp32. */
   readonly value: number;
+  /** The same in int8, with the calibration in weights/. */
+  readonly int8?: number;
   /** The photos that it was measured on. */
   readonly dataset: string;
 }

@@ -2,14 +2,19 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { lower } from '../../models/graph/lowering.ts';
 import { toOnnx } from '../../models/graph/onnx/writer.ts';
+import type { Calibrated } from '../../models/graph/quantization/calibrated.ts';
+import { toQuantizedOnnx } from '../../models/graph/quantization/onnx.ts';
+import { quantize } from '../../models/graph/quantization/quantize.ts';
 import { checkFit } from '../../models/weights/fit.ts';
 import { makeFolder, sha256Of, sweep, writeAtomically } from './files.ts';
 import { networkOf, servedSize } from './network.ts';
-import type { ModelRecord } from './record.ts';
-import { loadWeights } from './weights.ts';
+import type { Quantization } from './quantization.ts';
+import { readQuantization } from './quantization.ts';
+import type { ModelRecord, Precision } from './record.ts';
+import { loadWeights, ModelUnavailableError } from './weights.ts';
 
 /** Raised whenever the same record, graph and weights would compile to other bytes than before. */
-const COMPILER_VERSION = 3;
+const COMPILER_VERSION = 4;
 
 const compiledFolder = (home: string) => join(home, 'compiled');
 
@@ -18,6 +23,8 @@ export interface CompiledModel {
   /** The verified bytes of the .onnx file. */
   readonly onnx: Uint8Array;
   readonly sha256: string;
+  /** What it was made from, in int8. */
+  readonly quantization?: Quantization;
   /** False where it had to be compiled: the first time, or because the file was damaged. */
   readonly cached: boolean;
 }
@@ -37,13 +44,16 @@ export class ModelStore {
 
   /**
    * The compiled model: from disk if it is there and whole, else compiled and kept.
-   * @throws ModelUnavailableError, WeightsError, or the file system's error where the store cannot be written.
+   * @throws ModelUnavailableError, also where it was never quantised and int8 is wanted; WeightsError, CalibrationError, or the
+   *   file system's error where the store cannot be written.
    */
-  async compiled(record: ModelRecord): Promise<CompiledModel> {
-    const path = this.pathOf(record);
+  async compiled(record: ModelRecord, precision: Precision = 'fp32'): Promise<CompiledModel> {
+    const quantized = precision === 'int8' ? await this.#quantization(record) : undefined;
+    const path = this.pathOf(record, quantized?.sha256);
     const kept = await readVerified(path);
-    if (kept) return { path, ...kept, cached: true };
-    const onnx = await compile(record, this.home);
+    const source = quantized && { quantization: quantized.quantization };
+    if (kept) return { path, ...kept, ...source, cached: true };
+    const onnx = await compile(record, this.home, quantized?.quantization.calibrated);
     const sha256 = sha256Of(onnx);
     const folder = compiledFolder(this.home);
     await makeFolder(folder);
@@ -51,10 +61,10 @@ export class ModelStore {
     // The model goes first: a digest without its model is a miss, a model with an old digest is rebuilt.
     await writeAtomically(path, onnx);
     await writeAtomically(`${path}.sha256`, Buffer.from(`${sha256}\n`));
-    return { path, onnx, sha256, cached: false };
+    return { path, onnx, sha256, ...source, cached: false };
   }
 
-  /** Removes every compiled form of the model called `name`, but for that of `kept`. */
+  /** Removes every compiled form of the model called `name`, but for that of `kept` in fp32. */
   async forget(name: string, kept?: ModelRecord): Promise<void> {
     const folder = compiledFolder(this.home);
     const files = await readdir(folder).catch(() => []);
@@ -66,35 +76,50 @@ export class ModelStore {
     }
   }
 
-  /** Removes the compiled form of `record`. */
+  /** Removes the compiled form of `record` in fp32. */
   async discard(record: ModelRecord): Promise<void> {
     const path = this.pathOf(record);
     for (const file of [path, `${path}.sha256`]) await rm(file, { force: true });
   }
 
-  /** Where the compiled form of `record` lies, whether it exists or not. */
-  pathOf(record: ModelRecord): string {
+  /**
+   * Where the compiled form of `record` lies, whether it exists or not.
+   * @param quantization hash of what int8 is made from; the form in fp32 where there is none
+   */
+  pathOf(record: ModelRecord, quantization?: string): string {
     const { nodes, outputs } = lower(servedGraph(record)).graph;
-    const key = sha256Of(Buffer.from(JSON.stringify([COMPILER_VERSION, record, nodes, outputs]))).slice(
-      0,
-      16,
+    // What was measured of a model makes no other file.
+    const { accuracy: _, ...described } = record;
+    const parts = [COMPILER_VERSION, described, nodes, outputs, quantization];
+    const key = sha256Of(Buffer.from(JSON.stringify(parts))).slice(0, 16);
+    const precision: Precision = quantization === undefined ? 'fp32' : 'int8';
+    return join(compiledFolder(this.home), `${record.name}-${precision}-${key}.onnx`);
+  }
+
+  async #quantization(record: ModelRecord) {
+    const found = await readQuantization(record, this.home);
+    if (found) return found;
+    throw new ModelUnavailableError(
+      `${record.name} was never quantised: thinlens quantize ${record.name} --images DIR does`,
     );
-    return join(compiledFolder(this.home), `${record.name}-fp32-${key}.onnx`);
   }
 }
 
 const servedGraph = (record: ModelRecord) => networkOf(record, { size: servedSize(record) }).graph;
 
-async function compile(record: ModelRecord, home: string): Promise<Uint8Array> {
+async function compile(record: ModelRecord, home: string, calibrated?: Calibrated): Promise<Uint8Array> {
   const graph = servedGraph(record);
   const weights = await loadWeights(record, home);
   checkFit(graph, weights, `the checkpoint of ${record.name}`);
   const lowered = lower(graph);
-  return toOnnx(lowered.graph, lowered.weights(weights), {
+  const options = {
     metadata: { model: record.name, licence: record.licence, attribution: record.attribution },
     // All sizes that photos are fitted to have the same padding as this one.
     anySize: record.task === 'segmentation',
-  });
+  };
+  return calibrated
+    ? toQuantizedOnnx(quantize(lowered.graph, lowered.weights(weights), calibrated), options)
+    : toOnnx(lowered.graph, lowered.weights(weights), options);
 }
 
 async function readVerified(path: string): Promise<{ onnx: Uint8Array; sha256: string } | undefined> {

@@ -36,7 +36,10 @@ export interface LogLine {
 const home = mkdtempSync(join(tmpdir(), 'thinlens-test-'));
 process.on('exit', () => rmSync(home, { recursive: true, force: true }));
 
-/** Starts a server on a free port, with one worker and one model for each task; it may not be ready yet. */
+/**
+ * Starts a server on a free port, with one worker and one model for each task, in fp32 whatever the CPU is good at; it may not be
+ * ready yet.
+ */
 export async function start(settings: Partial<Settings> = {}): Promise<TestServer> {
   const log: LogLine[] = [];
   const lines = new Writable({
@@ -46,7 +49,7 @@ export async function start(settings: Partial<Settings> = {}): Promise<TestServe
     },
   });
   const server = await startServer(
-    { ...readSettings({}, {}), port: 0, home, workers: 1, models: ONE_EACH, ...settings },
+    { ...readSettings({}, {}), port: 0, home, workers: 1, models: ONE_EACH, precision: 'fp32', ...settings },
     pino({ base: null }, lines),
   );
   server.ready.catch(() => {}); // For those who wait for it; a test that does not must not fail for it.

@@ -2,7 +2,6 @@ import type { RequestHandler } from 'express';
 import { detectResponse } from '../../inference/response.ts';
 import type { InferenceService } from '../../inference/service.ts';
 import type { Metrics } from '../../observability/metrics.ts';
-import { PRECISION } from '../../zoo/record.ts';
 import { validateQuery } from '../contract.ts';
 import type { ImageIntake } from '../intake.ts';
 import { settle } from '../intake.ts';
@@ -16,7 +15,7 @@ export function detectRoute(
 ): RequestHandler {
   return async (request, response) => {
     const query = validateQuery('detect', request.query);
-    const { served, classIds } = chooseModel(service, 'detection', query, response);
+    const { served, precision, classIds } = chooseModel(service, 'detection', query, response);
     const model = served.record.name;
     const { images, batch, signal, received } = await intake.receive(request, response, 'detect');
     const options = {
@@ -27,15 +26,17 @@ export function detectRoute(
       ...(classIds && { classIds }),
       ...(query.region && { region: regionOf(query.region) }),
     };
-    const results = await settle(service.detect(model, images, options, signal), batch);
+    const results = await settle(service.detect({ model, precision, images, options, signal }), batch);
 
-    const answers = results.map((result) => detectResponse(served, result, performance.now() - received));
+    const answers = results.map((result) =>
+      detectResponse({ ...served, precision }, result, performance.now() - received),
+    );
     metrics.requestMadds.observe({ model }, served.madds * images.length);
     const encodeStarted = performance.now();
     const json = JSON.stringify(batch ? { results: answers } : answers[0]);
     response.type('application/json').send(json);
     metrics.stageDuration.observe(
-      { model, precision: PRECISION, stage: 'encode' },
+      { model, precision, stage: 'encode' },
       (performance.now() - encodeStarted) / 1000,
     );
   };

@@ -4,7 +4,6 @@ import { segmentResponse } from '../../inference/response.ts';
 import type { InferenceService } from '../../inference/service.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { Settings } from '../../settings.ts';
-import { PRECISION } from '../../zoo/record.ts';
 import type { Query } from '../contract.ts';
 import { validateQuery } from '../contract.ts';
 import type { ImageIntake } from '../intake.ts';
@@ -29,7 +28,7 @@ export function segmentRoute(
   return async (request, response) => {
     const query = validateQuery('segment', request.query);
     const container = containerFor(request, query);
-    const { served, classIds } = chooseModel(service, 'segmentation', query, response);
+    const { served, precision, classIds } = chooseModel(service, 'segmentation', query, response);
     const model = served.record.name;
     const { images, batch, signal, received, hold } = await intake.receive(request, response, 'segment');
     if (batch && container !== JSON_TYPE) {
@@ -41,7 +40,7 @@ export function segmentRoute(
       form: formOf(container, query),
       ...(classIds && { classIds }),
     };
-    const results = await settle(service.segment(model, images, options, signal), batch);
+    const results = await settle(service.segment({ model, precision, images, options, signal }), batch);
     hold(results.reduce((sum, { body }) => sum + body.length, 0));
 
     metrics.requestMadds.observe(
@@ -51,12 +50,14 @@ export function segmentRoute(
     const encodeStarted = performance.now();
     const answers =
       container === JSON_TYPE
-        ? results.map((result) => segmentResponse(served, result, performance.now() - received))
+        ? results.map((result) =>
+            segmentResponse({ ...served, precision }, result, performance.now() - received),
+          )
         : results.map(({ body }) => [body]);
     response.type(container);
     sendParts(response, batch ? batchOf(answers) : answers.flat(), requestTimeoutMs);
     metrics.stageDuration.observe(
-      { model, precision: PRECISION, stage: 'encode' },
+      { model, precision, stage: 'encode' },
       (results.reduce((sum, { times }) => sum + (times.encode ?? 0), 0) + performance.now() - encodeStarted) /
         1000,
     );

@@ -186,7 +186,7 @@ describe('imported models', () => {
 
   test('of any side are seen at every scale, fitted and padded', async () => {
     const record = records(home).find(({ name }) => name === 'my_small_segmenter') ?? assert.fail();
-    const segmenter = await Segmenter.open(record, new ModelStore(home), 1);
+    const segmenter = await Segmenter.open(record, new ModelStore(home), { threads: 1 });
     const photo = await sample('cat');
     for (const padded of [false, true]) {
       const views = { multiScale: true, flip: false, padded };

@@ -66,7 +66,7 @@ const photos = readdirSync(PHOTOS)
 describe('turned and mirrored photos', () => {
   for (const record of catalog.filter(({ task }) => task === 'segmentation')) {
     test(record.name, async () => {
-      const segmenter = await Segmenter.open(record, new ModelStore(home), 1);
+      const segmenter = await Segmenter.open(record, new ModelStore(home), { threads: 1 });
       const look = async (bytes: Uint8Array, options: ViewOptions = PLAIN): Promise<ClassMap> => {
         const found = await segmenter.segment(bytes, options, { maxPixels: 50e6 });
         return { map: classMapOf(found, record), ...found.image };

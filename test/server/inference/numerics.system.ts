@@ -17,7 +17,7 @@ test('every score and box encoding of 20 photos agrees with TensorFlow.js', asyn
   const home = await mkdtemp(join(tmpdir(), 'thinlens-numerics-'));
   t.after(() => rm(home, { recursive: true }));
   const record = catalog[0] ?? assert.fail('the catalog is empty');
-  const detector = await Detector.open(record, new ModelStore(home), 1);
+  const detector = await Detector.open(record, new ModelStore(home), { threads: 1 });
   const reference = await loadTfjsDetector();
   const names = (await readdir(PHOTOS)).filter((name) => name.endsWith('.jpg')).sort();
   assert.ok(names.length >= 20, `${PHOTOS} holds ${names.length} photos`);

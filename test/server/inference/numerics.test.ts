@@ -23,7 +23,7 @@ before(async () => {
   home = await mkdtemp(join(tmpdir(), 'thinlens-numerics-'));
   const record = catalog[0];
   assert.ok(record);
-  detector = await Detector.open(record, new ModelStore(home), 1);
+  detector = await Detector.open(record, new ModelStore(home), { threads: 1 });
   reference = await loadTfjsDetector();
 });
 

@@ -54,7 +54,7 @@ async function pool(options: Partial<PoolOptions> = {}, report: readonly LoadedM
     workers: 2,
     queue: { images: 3, bytes: 1000, pixels: 1000 },
     jobTimeoutMs: 10_000,
-    load: { models: [], home: '', threads: 1, limits: { maxPixels: 1 } },
+    load: { models: [], home: '', threads: 1, precision: 'fp32', limits: { maxPixels: 1 } },
     spawn: (events) => {
       const worker = new FakeWorker(events);
       workers.push(worker);
@@ -70,6 +70,7 @@ async function pool(options: Partial<PoolOptions> = {}, report: readonly LoadedM
 const job = (name: string): Job<'detect'> => ({
   task: 'detect',
   model: name,
+  precision: 'fp32',
   photo: { kind: 'encoded', bytes: new Uint8Array(1) },
   options: { scoreThreshold: 0, iouThreshold: 0, maxDetections: 1, agnosticNms: false },
   pixels: 1,
@@ -189,7 +190,9 @@ describe('the worker pool', () => {
   });
 
   test('a replacement that cannot load what the lost worker could gets no photos', async () => {
-    const { pool: made, workers } = await pool({ workers: 1 }, [{ name: 'm', state: 'ready', seconds: 1 }]);
+    const { pool: made, workers } = await pool({ workers: 1 }, [
+      { name: 'm', state: 'ready', seconds: 1, precision: 'fp32', precisions: ['fp32'] },
+    ]);
     const [result] = made.submit([job('m')]);
     const failed = [{ name: 'm', state: 'failed' as const, reason: 'no space' }];
     FakeWorker.report = failed;
@@ -197,7 +200,7 @@ describe('the worker pool', () => {
     await settled();
     assert.ok(worker(workers, 1).killed);
     assert.deepEqual(worker(workers, 1).taken, []);
-    FakeWorker.report = [{ name: 'm', state: 'ready', seconds: 1 }];
+    FakeWorker.report = [{ name: 'm', state: 'ready', seconds: 1, precision: 'fp32', precisions: ['fp32'] }];
     while (!workers[2]?.taken.length) await new Promise((resolve) => setTimeout(resolve, 5));
     worker(workers, 2).finish();
     await result;
@@ -272,7 +275,7 @@ describe('the worker pool', () => {
       workers: 1,
       queue: { images: 1, bytes: 1, pixels: 1 },
       jobTimeoutMs: 1000,
-      load: { models: [], home: '', threads: 1, limits: { maxPixels: 1 } },
+      load: { models: [], home: '', threads: 1, precision: 'fp32', limits: { maxPixels: 1 } },
       spawn: (events) => {
         queueMicrotask(() => events.exit('exit code 1'));
         return { pid: undefined, load: () => {}, work: () => {}, kill: () => {} };

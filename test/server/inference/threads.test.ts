@@ -19,6 +19,7 @@ test('a photo gets the same boxes and the same masks of a thread as of a process
   const detect: Job<'detect'> = {
     task: 'detect',
     model: NAMES[0],
+    precision: 'fp32',
     photo,
     options: { scoreThreshold: 0.3, iouThreshold: 0.6, maxDetections: 100, agnosticNms: false },
     pixels: 0,
@@ -27,6 +28,7 @@ test('a photo gets the same boxes and the same masks of a thread as of a process
   const segment: Job<'segment'> = {
     task: 'segment',
     model: NAMES[1],
+    precision: 'fp32',
     photo,
     options: { multiScale: false, flip: false, form },
     pixels: 0,
@@ -41,6 +43,7 @@ test('a photo gets the same boxes and the same masks of a thread as of a process
         models: catalog.filter(({ name }) => NAMES.some((wanted) => wanted === name)),
         home,
         threads: 1,
+        precision: 'fp32',
         limits: { maxPixels: 1e7 },
       },
       spawn,

@@ -1,0 +1,84 @@
+import { servedSize } from '../zoo/network.ts';
+import type { Quantization } from '../zoo/quantization.ts';
+import type { ModelRecord, Precision } from '../zoo/record.ts';
+import type { ModelStore } from '../zoo/store.ts';
+import { checkInt8, Int8CheckError } from './int8_check.ts';
+import type { Fallback, PrecisionSetting } from './precision.ts';
+import { choosePrecision } from './precision.ts';
+import { ImageSession } from './session.ts';
+
+/** How a model is opened. */
+export interface OpenOptions {
+  /** Threads that one inference may use. */
+  readonly threads: number;
+  readonly precision?: Precision;
+}
+
+/**
+ * Compiles (or reads) a model's network and opens a session for it; in int8 only one that computes here what it should.
+ * @throws whatever `ModelStore.compiled` throws; Int8CheckError
+ */
+export async function openSession(
+  record: ModelRecord,
+  store: ModelStore,
+  { threads, precision = 'fp32' }: OpenOptions,
+): Promise<ImageSession> {
+  const { onnx, quantization } = await store.compiled(record, precision);
+  const session = await ImageSession.open(onnx, { threads, manySizes: record.task === 'segmentation' });
+  if (quantization) await check(session, record, quantization);
+  return session;
+}
+
+async function check(session: ImageSession, record: ModelRecord, quantization: Quantization): Promise<void> {
+  try {
+    await checkInt8(session, record.name, quantization, servedSize(record));
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
+}
+
+/** Opens one model in one precision. */
+export type Opener<Runner> = (
+  record: ModelRecord,
+  store: ModelStore,
+  options: OpenOptions,
+) => Promise<Runner>;
+
+/** A model that was opened, and in what. */
+export interface Opened<Runner> {
+  readonly runner: Runner;
+  readonly precision: Precision;
+  /** What it can be opened in. */
+  readonly precisions: readonly Precision[];
+  readonly fallback?: Fallback;
+}
+
+/**
+ * Opens a model in the precision that the setting says, or in the fastest that is sound.
+ * @param open a Detector's or a Segmenter's
+ * @throws what `open` throws; with a setting of int8 also Int8CheckError
+ */
+export async function openFastest<Runner>(
+  open: Opener<Runner>,
+  record: ModelRecord,
+  store: ModelStore,
+  { threads, precision: setting }: { readonly threads: number; readonly precision: PrecisionSetting },
+): Promise<Opened<Runner>> {
+  const { precision, fallback } = await choosePrecision(record, store.home, setting);
+  try {
+    const runner = await open(record, store, { threads, precision });
+    const precisions: Precision[] =
+      setting === 'auto' && precision === 'int8' ? ['int8', 'fp32'] : [precision];
+    return { runner, precision, precisions, ...(fallback && { fallback }) };
+  } catch (error) {
+    if (setting !== 'auto' || !(error instanceof Int8CheckError)) throw error;
+    const runner = await open(record, store, { threads, precision: 'fp32' });
+    return {
+      runner,
+      precision: 'fp32',
+      precisions: ['fp32'],
+      fallback: { reason: 'check', detail: error.message },
+    };
+  }
+}

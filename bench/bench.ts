@@ -9,7 +9,7 @@ import { dirname } from 'node:path';
 import { readSettings, SettingError } from '../server/settings.ts';
 import { ModelUnavailableError } from '../server/zoo/weights.ts';
 import { chart } from './chart.ts';
-import type { Arena, Running } from './support/contestants.ts';
+import type { Arena, Running, Turn } from './support/contestants.ts';
 import { start } from './support/contestants.ts';
 import { OtherWork, thisMachine } from './support/machine.ts';
 import type { BenchOptions } from './support/options.ts';
@@ -22,6 +22,21 @@ import type { BenchResult, Round, Series } from './support/result.ts';
 import { barsOf, CLIENTS, figuresOf, ratiosOf } from './support/result.ts';
 import { spreadOf } from './support/statistics.ts';
 
+interface Entrant {
+  readonly series: Series & { readonly rounds: Round[] };
+  readonly running: Running;
+}
+
+/** One turn. @throws ProcessError where nothing was answered: no figure could be told from it. */
+async function turn({ series, running }: Entrant, clients: number, seconds: number): Promise<Turn> {
+  const taken = await running.turn(clients, seconds);
+  if (taken.done > 0) return taken;
+  const failures = Object.entries(taken.failures).map(([what, times]) => `${what} ${times} times`);
+  throw new ProcessError(
+    `${nameOf(series.contestant)} answered no photo of ${clients} clients in ${seconds} s: ${failures.join(', ') || 'nothing came back'}`,
+  );
+}
+
 const say = (text: string) => console.error(text);
 
 /** All rounds of a task. Its contestants are started before the first and stopped after the last. */
@@ -32,22 +47,23 @@ async function measure(
   others: number[],
 ): Promise<Series[]> {
   const { seconds, rounds, warmUp } = options;
-  const entrants: { series: Series & { rounds: Round[] }; running: Running }[] = [];
+  const entrants: Entrant[] = [];
   for (const contestant of contestantsOf(task, options.precisions, options.only)) {
     say(`${task}: starting ${nameOf(contestant)}`);
     entrants.push({ series: { contestant, rounds: [] }, running: await start(contestant, arena) });
   }
   // What JavaScript runs is compiled while it runs: the first seconds are not what a server does all day.
-  for (const { series, running } of entrants) {
-    say(`${task}: warming up ${nameOf(series.contestant)}`);
-    await running.turn(CLIENTS, warmUp);
+  for (const entrant of entrants) {
+    say(`${task}: warming up ${nameOf(entrant.series.contestant)}`);
+    await turn(entrant, CLIENTS, warmUp);
   }
   const other = new OtherWork();
   for (let round = 0; round < rounds; round++) {
     other.begin();
-    for (const { series, running } of turnsOf(entrants, round)) {
-      const busy = await running.turn(CLIENTS, seconds);
-      const alone = await running.turn(1, seconds);
+    for (const entrant of turnsOf(entrants, round)) {
+      const busy = await turn(entrant, CLIENTS, seconds);
+      const alone = await turn(entrant, 1, seconds);
+      const { series } = entrant;
       series.rounds.push({ busy, alone });
       say(
         `${task}, round ${round + 1} of ${rounds}: ${nameOf(series.contestant)} ${(busy.done / busy.seconds).toFixed(1)} photos/s, ${(busy.done / busy.cpuSeconds).toFixed(1)} a CPU-second`,

@@ -8,7 +8,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { usableCpus } from '../server/inference/cpus.ts';
-import { readSettings, SettingError } from '../server/settings.ts';
+import { readSettings, SETTINGS, SettingError } from '../server/settings.ts';
 import { modelFor } from './support/contestants.ts';
 import { growthOf, growthText, MOST_GROWTH, type Sample, sampleOf } from './support/growth.ts';
 import { thisMachine } from './support/machine.ts';
@@ -24,6 +24,7 @@ const USAGE = `npm run bench:soak -- [options]
   --samples N        how often memory is looked at (50)
   --images DIR       folder of .jpg photos (samples)
   --workers N        worker processes (CPUs that may be used)
+  --precision NAME   auto, fp32 or int8 (auto)
   --json FILE        write all figures there
   --help`;
 
@@ -43,6 +44,7 @@ async function soak(args: readonly string[]) {
     samples: { type: 'string', default: '50' },
     images: { type: 'string', default: 'samples' },
     workers: { type: 'string', default: String(usableCpus()) },
+    precision: { type: 'string', default: SETTINGS.precision.default },
     json: { type: 'string' },
     help: { type: 'boolean', default: false },
   });
@@ -58,7 +60,16 @@ async function soak(args: readonly string[]) {
   const models = [modelFor('detection'), modelFor('segmentation')].map(({ name }) => name);
 
   const server = await startThinlens('thinlens', [
-    ...['--home', home, '--workers', String(workers), '--models', models.join()],
+    ...[
+      '--home',
+      home,
+      '--workers',
+      String(workers),
+      '--models',
+      models.join(),
+      '--precision',
+      values.precision,
+    ],
   ]);
   const generator = startClient();
   const failures: Record<string, number> = {};
@@ -105,6 +116,7 @@ async function soak(args: readonly string[]) {
     warm_up: warmUp,
     clients,
     workers,
+    precision: values.precision,
     segment_every: paths.length,
     models,
     failures,

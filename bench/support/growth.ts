@@ -78,6 +78,7 @@ export interface SoakResult {
   readonly warm_up: number;
   readonly clients: number;
   readonly workers: number;
+  readonly precision: string;
   readonly segment_every: number;
   readonly failures: Readonly<Record<string, number>>;
   readonly growth: Growth;
@@ -92,14 +93,15 @@ const changeText = ({ first, last, bytes, ratio }: Change) => {
 };
 
 export function growthText(result: SoakResult): string {
-  const { date, machine, photos, requests, warm_up, clients, workers, segment_every, series } = result;
+  const { date, machine, photos, requests, warm_up, clients, workers, precision, segment_every, series } =
+    result;
   const { rss, pss, processes, replaced } = result.growth;
   const every = Math.max(1, Math.ceil((series.length - 1) / (MOST_LINES - 1)));
   const shown = series.filter((_, at) => at % every === 0 || at === series.length - 1);
   const failures = Object.entries(result.failures).map(([what, times]) => `${what} ${times} times`);
   return [
     `${date}, ${machine.cpus} x ${machine.cpu}, Node ${machine.node}, ${photos.count} photos of ${photos.folder}`,
-    `${requests} requests by ${clients} clients after ${warm_up} of warm-up, every ${segment_every}th for masks, ${workers} workers`,
+    `${requests} requests by ${clients} clients after ${warm_up} of warm-up, every ${segment_every}th for masks; ${workers} workers, precision ${precision}`,
     `failed: ${failures.join(', ') || 'none'}`,
     '',
     'requests  resident MiB  PSS MiB',

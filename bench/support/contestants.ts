@@ -7,7 +7,7 @@ import type { ClientReport, ClientTask } from './client.ts';
 import type { BenchTask, Contestant } from './plan.ts';
 import { nameOf } from './plan.ts';
 import type { GroupMemory } from './process_tree.ts';
-import { cpuSeconds, groupMemory, memoryOf, treeMemory } from './process_tree.ts';
+import { cpuSeconds, cpuSecondsOf, groupMemory, memoryOf, treeMemory } from './process_tree.ts';
 import type { Job, Served } from './processes.ts';
 import { startBare, startRival, startThinlens } from './processes.ts';
 
@@ -21,6 +21,8 @@ export interface Turn {
   readonly seconds: number;
   /** Of the contestant's processes. */
   readonly cpuSeconds: number;
+  /** Of these, the one that listens; 0 where none does. */
+  readonly listenerCpuSeconds: number;
   /** Of the load generators; 0 where there are none. */
   readonly clientCpuSeconds: number;
   readonly latenciesMs: readonly number[];
@@ -106,7 +108,7 @@ class ServerUnderLoad implements Running {
     const { generator, prober, files } = this.#arena;
     const { origin, pid } = this.#served;
     const common = { origin, until: { seconds } };
-    const before = cpuSeconds(pid);
+    const before = { all: cpuSeconds(pid), listener: cpuSecondsOf(pid) };
     const [busy, probe, memory] = await Promise.all([
       generator.run({ ...common, ...this.#request, files, clients, pauseMs: 0 }),
       clients > 1
@@ -126,7 +128,8 @@ class ServerUnderLoad implements Running {
     return {
       done: busy.done,
       seconds: busy.seconds,
-      cpuSeconds: cpuSeconds(pid) - before,
+      cpuSeconds: cpuSeconds(pid) - before.all,
+      listenerCpuSeconds: cpuSecondsOf(pid) - before.listener,
       clientCpuSeconds: busy.cpuSeconds + (probe?.cpuSeconds ?? 0),
       latenciesMs: busy.latenciesMs,
       livezMs: probe?.latenciesMs ?? [],
@@ -171,6 +174,7 @@ class Floor implements Running {
       done: reports.reduce((sum, { done }) => sum + done, 0),
       seconds: Math.max(...reports.map((report) => report.seconds)),
       cpuSeconds: reports.reduce((sum, report) => sum + report.cpuSeconds, 0),
+      listenerCpuSeconds: 0,
       clientCpuSeconds: 0,
       latenciesMs: reports.flatMap(({ latenciesMs }) => latenciesMs),
       livezMs: [],

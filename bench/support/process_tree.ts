@@ -32,8 +32,11 @@ export function processTree(root: number): number[] {
 
 /** CPU seconds that `root` and its living descendants have used. */
 export function cpuSeconds(root: number): number {
-  return processTree(root).reduce((sum, pid) => sum + (statOf(pid)?.seconds ?? 0), 0);
+  return processTree(root).reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
 }
+
+/** CPU seconds that one process has used; 0 where it is gone. */
+export const cpuSecondsOf = (pid: number): number => statOf(pid)?.seconds ?? 0;
 
 /** Memory of one process, in bytes. */
 export interface ProcessMemory {

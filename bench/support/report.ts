@@ -14,10 +14,12 @@ const MEASURE_TITLES: Readonly<Record<Measure, string>> = {
 const ms = (value: number) => value.toFixed(1);
 const quantiles = ({ p50, p95, p99 }: Latency) => [p50, p95, p99].map(ms);
 const mebibytes = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
-const cpuMs = ({ cpu_seconds_per_photo: own, client_cpu_seconds_per_photo: client }: LoadFigures) => [
-  ms(own.median * 1000),
-  client ? ms(client.median * 1000) : '-',
-];
+const cpuMs = (figures: LoadFigures) =>
+  [
+    figures.cpu_seconds_per_photo,
+    figures.listener_cpu_seconds_per_photo,
+    figures.client_cpu_seconds_per_photo,
+  ].map((spread) => (spread ? ms(spread.median * 1000) : '-'));
 
 /** A result in words and tables. */
 export function reportText(result: BenchResult): string {
@@ -25,7 +27,7 @@ export function reportText(result: BenchResult): string {
   const lines = [
     `${date}, ${machine.cpus} x ${machine.cpu}, Node ${machine.node}, ${photos.count} photos of ${photos.folder}`,
     `${rounds} rounds; in each, every contestant in turn, ${seconds} s with ${clients} clients and ${seconds} s with one; ${workers} worker processes`,
-    'Latencies are of all requests, other figures medians of the rounds. CPU is that of all processes of a contestant; the load generator is one of its own.',
+    'Latencies are of all requests, other figures medians of the rounds. CPU is milliseconds a photo of all processes of a contestant, of the one among them that listens, and apart from them of the load generator.',
     otherWork(result.other_work),
     '',
   ];
@@ -64,7 +66,8 @@ function taskLines({ contestants, ratios, clients }: BenchResult, task: BenchTas
         'photos/s',
         'per CPU-s',
         'CPU ms',
-        'client ms',
+        'listener',
+        'client',
         'p50 ms',
         'p95',
         'p99',
@@ -84,7 +87,19 @@ function taskLines({ contestants, ratios, clients }: BenchResult, task: BenchTas
     '',
     `${task}, 1 client`,
     table(
-      ['', 'photos/s', 'CPU ms', 'client ms', 'p50 ms', 'p95', 'p99', 'peak MiB', 'shared once', 'failed'],
+      [
+        '',
+        'photos/s',
+        'CPU ms',
+        'listener',
+        'client',
+        'p50 ms',
+        'p95',
+        'p99',
+        'peak MiB',
+        'shared once',
+        'failed',
+      ],
       figures.map((each) => [
         each.name,
         ms(each.alone.photos_per_second.median),

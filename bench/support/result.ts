@@ -50,6 +50,8 @@ export interface LoadFigures {
   readonly photos_per_second: Spread;
   readonly photos_per_cpu_second: Spread;
   readonly cpu_seconds_per_photo: Spread;
+  /** Of the process that listens, its workers left out; null for the floor. */
+  readonly listener_cpu_seconds_per_photo: Spread | null;
   /** Of the load generator; null for the floor. */
   readonly client_cpu_seconds_per_photo: Spread | null;
   readonly latency_ms: Latency;
@@ -96,13 +98,16 @@ export interface BenchResult {
   readonly bars: readonly Bar[];
 }
 
-function loadFigures(turns: readonly Turn[], hasClients: boolean): LoadFigures {
+function loadFigures(turns: readonly Turn[], isServer: boolean): LoadFigures {
   const spread = (of: (turn: Turn) => number) => spreadOf(turns.map(of));
   return {
     photos_per_second: spread(({ done, seconds }) => done / seconds),
     photos_per_cpu_second: spread(({ done, cpuSeconds }) => done / cpuSeconds),
     cpu_seconds_per_photo: spread(({ done, cpuSeconds }) => cpuSeconds / done),
-    client_cpu_seconds_per_photo: hasClients
+    listener_cpu_seconds_per_photo: isServer
+      ? spread(({ done, listenerCpuSeconds }) => listenerCpuSeconds / done)
+      : null,
+    client_cpu_seconds_per_photo: isServer
       ? spread(({ done, clientCpuSeconds }) => clientCpuSeconds / done)
       : null,
     latency_ms: latencyOf(turns.flatMap(({ latenciesMs }) => latenciesMs)),

@@ -21,6 +21,7 @@ const turn = (done: number, seconds: number, pace: Pace, connections: number): T
   done,
   seconds,
   cpuSeconds: done * pace.cpu,
+  listenerCpuSeconds: done * 0.002,
   clientCpuSeconds: done * 0.001,
   latenciesMs: Array.from({ length: done }, () => pace.latencyMs),
   livezMs: pace.livezMs === undefined ? [] : [pace.livezMs],

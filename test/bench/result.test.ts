@@ -59,6 +59,8 @@ test('figures: latency of all requests, the rest by round; failures and connecti
   const figures = figuresOf(series('thinlens', 'fp32', [pace(60, 0.03, 30, 2), slow]));
   assert.equal(figures.busy.photos_per_second.median, 45);
   assert.ok(Math.abs(figures.busy.cpu_seconds_per_photo.median - 0.045) < 1e-12);
+  assert.ok(Math.abs((figures.busy.listener_cpu_seconds_per_photo?.median ?? 0) - 0.002) < 1e-12);
+  assert.ok(Math.abs((figures.busy.client_cpu_seconds_per_photo?.median ?? 0) - 0.001) < 1e-12);
   // 120 requests of 30 ms and 60 of 60 ms.
   assert.deepEqual(figures.busy.latency_ms, { p50: 30, p95: 60, p99: 60 });
   assert.deepEqual(figures.livez_ms, { p50: 2, p95: 4, p99: 4 });

@@ -16,21 +16,11 @@ import { loadGraphModel } from '@tensorflow/tfjs-converter';
 import { image, setBackend, tensor2d, tensor4d } from '@tensorflow/tfjs-core';
 import express from 'express';
 import sharp from 'sharp';
+import { CLASSES } from './coco-classes.js';
 
 const MAX_BOXES = 20;
 const MIN_SCORE = 0.5;
 const IOU_THRESHOLD = 0.5;
-
-// COCO category ids 1 to 90; ten of them were never used.
-const CLASSES =
-  `person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,,stop sign,
-parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,,backpack,umbrella,,,handbag,tie,
-suitcase,frisbee,skis,snowboard,sports ball,kite,baseball bat,baseball glove,skateboard,surfboard,tennis racket,
-bottle,,wine glass,cup,fork,knife,spoon,bowl,banana,apple,sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,
-chair,couch,potted plant,bed,,dining table,,,toilet,,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,
-toaster,sink,refrigerator,,book,clock,vase,scissors,teddy bear,hair drier,toothbrush`
-    .split(',')
-    .map((name) => name.trim());
 
 const require = createRequire(import.meta.url);
 
@@ -103,7 +93,7 @@ async function detect(model, bytes) {
     const [top, left, bottom, right] = boxes.subarray(anchor * 4, anchor * 4 + 4);
     return {
       bbox: [left * info.width, top * info.height, (right - left) * info.width, (bottom - top) * info.height],
-      class: CLASSES[classes[anchor]],
+      class: CLASSES[classes[anchor] + 1],
       score: best[anchor],
     };
   });
@@ -120,6 +110,7 @@ const server = express()
   .post('/', async (request, response) => {
     response.json(await detect(model, request.body ?? Buffer.alloc(0)));
   })
+  .get('/livez', (_request, response) => response.json({ status: 'ok' }))
   .listen(Number(process.argv[2] ?? 8090), '127.0.0.1', (error) => {
     if (error) throw error;
     console.log(`tfjs rival listening on http://127.0.0.1:${server.address().port}`);

@@ -109,6 +109,20 @@ describe('thinlens quantize', () => {
   });
 });
 
+test('thinlens quantize says where it was kept, and that servers can use it', async () => {
+  const args = ['--images', photos, '--estimator', 'min-max'];
+  const { exit, stdout } = await thinlens(['quantize', DETECTOR, ...args]);
+  assert.deepEqual(exit, [0, null]);
+  assert.ok(
+    stdout.includes(
+      `kept in ${quantizationPath(home, DETECTOR)}: servers that start from now on can run ${DETECTOR} in int8`,
+    ),
+    stdout,
+  );
+  const found = await readQuantization(named(DETECTOR), home);
+  assert.deepEqual([found?.origin, found?.quantization.estimator], ['store', 'min-max']);
+});
+
 describe('thinlens quantize refuses', () => {
   const refused = (args: readonly string[], wanted: RegExp) => assertRefused(['quantize', ...args], wanted);
 

@@ -10,8 +10,8 @@ import { parseArgs } from 'node:util';
 import { usableCpus } from '../server/inference/cpus.ts';
 import { PROFILES, shareCpus } from '../server/inference/profiles.ts';
 import { catalog } from '../server/zoo/catalog.ts';
-import { cpuSeconds } from './support/cpu.ts';
-import { load, startThinlens } from './support/processes.ts';
+import { cpuSeconds } from './support/process_tree.ts';
+import { startClient, startThinlens } from './support/processes.ts';
 import { median, quantile } from './support/statistics.ts';
 
 const { values: options } = parseArgs({
@@ -35,16 +35,19 @@ if (files.length === 0) throw new Error(`${options.images} holds no .jpg`);
 const CLIENTS = 16;
 const WARM_UP_SECONDS = 5;
 
+const generator = startClient();
 const servers = [];
 for (const profile of PROFILES) {
-  const server = await startThinlens(['--profile', profile, '--models', record.name]);
+  const server = await startThinlens(profile, ['--profile', profile, '--models', record.name]);
   servers.push({
     profile,
     server,
     task: {
-      url: `${server.url}/v1/${record.task === 'detection' ? 'detect' : 'segment'}`,
+      origin: server.origin,
+      paths: [`/v1/${record.task === 'detection' ? 'detect' : 'segment'}`],
+      body: 'raw' as const,
       files,
-      seconds,
+      until: { seconds },
       pauseMs: 0,
     },
     alone: [] as number[],
@@ -55,15 +58,17 @@ for (const profile of PROFILES) {
   });
 }
 try {
-  for (const { task } of servers) await load({ ...task, clients: CLIENTS, seconds: WARM_UP_SECONDS });
+  for (const { task } of servers) {
+    await generator.run({ ...task, clients: CLIENTS, until: { seconds: WARM_UP_SECONDS } });
+  }
   for (let round = 0; round < rounds; round++) {
     for (const measured of servers) {
       const { task, server } = measured;
-      const { latenciesMs } = await load({ ...task, clients: 1 });
+      const { latenciesMs } = await generator.run({ ...task, clients: 1 });
       measured.alone.push(...latenciesMs);
       measured.alonePerRound.push(median(latenciesMs));
       const before = cpuSeconds(server.pid);
-      const busy = await load({ ...task, clients: CLIENTS });
+      const busy = await generator.run({ ...task, clients: CLIENTS });
       measured.perSecond.push(busy.done / busy.seconds);
       measured.perCpuSecond.push(busy.done / (cpuSeconds(server.pid) - before));
       measured.failures += Object.values(busy.failures).reduce((sum, count) => sum + count, 0);
@@ -72,6 +77,7 @@ try {
   }
 } finally {
   for (const { server } of servers) await server.stop();
+  await generator.stop();
 }
 
 const [throughput, latency] = servers;

@@ -27,3 +27,6 @@ export function byteProducts(
   // Every Mac with an ARM processor has them; the first was made for ARMv8.5.
   return platform === 'darwin' ? 'asimddp' : ARM.find((flag) => flags.has(flag));
 }
+
+/** Whether the CPU adds products of bytes in 16 bits, where they overflow: x86 without the instructions, or where that cannot be told. */
+export const hasNarrowSums = (): boolean => process.arch === 'x64' && byteProducts() === undefined;

@@ -9,10 +9,10 @@ export class Int8CheckError extends Error {
 }
 
 /**
- * Decibels. Runtimes may round a result to the next byte, which leaves more than twice as much; sums that overflow leave
- * next to nothing.
+ * Decibels. ONNX Runtime on other CPUs gives the stored numbers to some 100 dB; one that rounds elsewhere, computing the same network
+ * operator by operator, keeps 20 to 36; sums that overflow leave 13 and less (test/server/inference/old_cpu.system.ts).
  */
-export const LEAST_SIGNAL_TO_NOISE = 20;
+export const LEAST_SIGNAL_TO_NOISE = 16;
 
 /**
  * Runs a quantised network on the reference picture and compares with what was stored when it was made.

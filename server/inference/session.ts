@@ -1,3 +1,4 @@
+import { hasNarrowSums } from './cpu_features.ts';
 import type { ExecutionProvider } from './execution_providers.ts';
 import { checkProvider, providerFault } from './execution_providers.ts';
 import { InferenceSession, listSupportedBackends, Tensor } from './onnx_runtime.ts';
@@ -10,6 +11,8 @@ export interface SessionOptions {
    * size, and a few per cent faster there.
    */
   readonly manySizes?: boolean;
+  /** Whether the CPU is one that adds products of bytes in 16 bits, as x86 before VNNI does; as its flags say where absent. */
+  readonly narrowSums?: boolean;
   /** 'cpu' where absent. */
   readonly executionProvider?: ExecutionProvider;
 }
@@ -34,7 +37,7 @@ export class ImageSession {
    */
   static async open(
     onnx: Uint8Array,
-    { threads, manySizes = false, executionProvider = 'cpu' }: SessionOptions,
+    { threads, manySizes = false, narrowSums = hasNarrowSums(), executionProvider = 'cpu' }: SessionOptions,
   ): Promise<ImageSession> {
     checkProvider(executionProvider, listSupportedBackends());
     const session = await InferenceSession.create(onnx, {
@@ -47,9 +50,8 @@ export class ImageSession {
         session: {
           // A thread that waits for work must not burn the core that another worker needs.
           intra_op: { allow_spinning: '0' },
-          // x86 without VNNI adds two products in 16 bits, which bytes overflow: there, and only there, ONNX Runtime then
-          // takes another way.
-          x64quantprecision: '1',
+          // Sums of 16 bits overflow. ONNX Runtime then takes another way, which on other CPUs is slower than fp32.
+          ...(narrowSums && { x64quantprecision: '1' }),
         },
       },
     }).catch((error: Error) => {

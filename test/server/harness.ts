@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
+import { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import type {
@@ -36,6 +37,12 @@ export interface LogLine {
 const home = mkdtempSync(join(tmpdir(), 'thinlens-test-'));
 process.on('exit', () => rmSync(home, { recursive: true, force: true }));
 
+/** Whatever a test left running, because it failed say: its workers would keep the tests from ending. */
+const started = new Set<RunningServer>();
+after(async () => {
+  for (const server of started) await server.stop();
+});
+
 /**
  * Starts a server on a free port, with one worker and one model for each task, in fp32 whatever the CPU is good at; it may not be
  * ready yet.
@@ -52,6 +59,7 @@ export async function start(settings: Partial<Settings> = {}): Promise<TestServe
     { ...readSettings({}, {}), port: 0, home, workers: 1, models: ONE_EACH, precision: 'fp32', ...settings },
     pino({ base: null }, lines),
   );
+  started.add(server);
   server.ready.catch(() => {}); // For those who wait for it; a test that does not must not fail for it.
   return { ...server, log };
 }
@@ -59,13 +67,7 @@ export async function start(settings: Partial<Settings> = {}): Promise<TestServe
 /** A server that is ready. */
 export async function startReady(settings: Partial<Settings> = {}): Promise<TestServer> {
   const server = await start(settings);
-  try {
-    await server.ready;
-  } catch (error) {
-    // Nobody else could: its workers would keep the tests from ending.
-    await server.stop();
-    throw error;
-  }
+  await server.ready;
   return server;
 }
 

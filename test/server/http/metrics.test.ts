@@ -163,6 +163,7 @@ test('every metric of the design is there from the start, with its type', async 
     thinlens_model_madds: 'gauge',
     thinlens_model_parameters: 'gauge',
     thinlens_model_load_seconds: 'gauge',
+    thinlens_model_precision_fallback: 'gauge',
     thinlens_queue_depth: 'gauge',
     thinlens_requests_in_flight: 'gauge',
   });

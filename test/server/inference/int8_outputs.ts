@@ -1,4 +1,5 @@
-// Run by old_cpu.system.ts on an emulated CPU: how far int8's outputs are from what was stored, with and without the session's setting.
+// Run by old_cpu.system.ts on an emulated CPU, whose /proc/cpuinfo is the real one's: how far int8's outputs are from what was
+// stored, where sessions are told of the CPU, and where not.
 //   node int8_outputs.js MODEL.onnx QUANTIZATION.json WIDTH HEIGHT -> {"without": dB, "with": dB}
 import { readFileSync } from 'node:fs';
 import { InferenceSession, Tensor } from '../../../server/inference/onnx_runtime.ts';
@@ -22,7 +23,7 @@ const raw = await plain.run({ pixels: new Tensor('uint8', picture, [1, size.heig
 const outputs = Object.fromEntries(
   Object.entries(raw).map(([name, { data }]) => [name, data as Float32Array]),
 );
-const ours = await (await ImageSession.open(onnx, { threads: 1 })).run(picture, size);
+const ours = await (await ImageSession.open(onnx, { threads: 1, narrowSums: true })).run(picture, size);
 console.log(
   JSON.stringify({
     without: signalToNoise(sampleOutputs(outputs), reference),

@@ -159,7 +159,7 @@ describe('opening a model', () => {
     });
     const { runner, precision, precisions, fallback } = await open('auto');
     assert.deepEqual([precision, precisions, fallback?.reason], ['fp32', ['fp32'], 'check']);
-    assert.match(fallback?.detail ?? '', /signal to noise is -?\d+\.\d dB, and 20 dB is the least/);
+    assert.match(fallback?.detail ?? '', /signal to noise is -?\d+\.\d dB, and 16 dB is the least/);
     assert.equal(runner.precision, 'fp32');
     await runner.close();
     await assert.rejects(open('int8'), Int8CheckError);

@@ -1,10 +1,10 @@
 import sharp, { type KernelEnum, type OutputInfo, type Sharp, type SharpOptions } from 'sharp';
 import { enlargePixels, smallerOf } from './enlarge.ts';
 import { FORMAT_NAMES, type ImageFormat, identifyImage } from './format.ts';
+import { convertToSrgb, isSrgb, readMatrixProfile } from './icc_profile.ts';
 import { ImageError } from './image-error.ts';
 import { readJpegHeader } from './jpeg_header.ts';
 import { clipRegion, type Region, type Size, storedRegion } from './region.ts';
-import { isSrgbProfile } from './srgb_profile.ts';
 
 /**
  * What stands behind transparent pixels: white, because pictures with transparency (logos, cut-out product
@@ -112,9 +112,13 @@ async function decode(bytes: Buffer, options: DecodeOptions): Promise<DecodedIma
   const shrunk = smallerOf(shown, size);
   const { timeoutSeconds = 0 } = options;
 
-  const ignoreIcc = jpeg?.components === 3 && jpeg.profile !== undefined && isSrgbProfile(jpeg.profile);
+  const profile = jpeg?.components === 3 && jpeg.profile ? readMatrixProfile(jpeg.profile) : undefined;
   const render = (failOn: FailOn) => {
-    const image = openImage(bytes, { failOn, ignoreIcc, limitInputPixels: options.maxPixels });
+    const image = openImage(bytes, {
+      failOn,
+      ignoreIcc: profile !== undefined,
+      limitInputPixels: options.maxPixels,
+    });
     return refusing(format, options, pipeline(image, shrunk, extract, timeoutSeconds));
   };
   const { data, info } = await (format === 'jpeg' ? renderJpeg(render) : render('error'));
@@ -124,6 +128,8 @@ async function decode(bytes: Buffer, options: DecodeOptions): Promise<DecodedIma
   }
   // What sharp calls a Uint8Array is a Buffer over memory of its own.
   const pixels = new Uint8Array(data.buffer, data.byteOffset, data.length);
+  // After the resize, where libvips converts before it: a third of the pixels or fewer, and on photos the same to a third of a level.
+  if (profile && !isSrgb(profile)) convertToSrgb(pixels, profile);
   return { pixels: enlargePixels(pixels, shrunk, size), size, image, region, format };
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import sharp from 'sharp';
-import { isSrgbProfile } from '../../../server/image/srgb_profile.ts';
+import { convertToSrgb, isSrgb, readMatrixProfile } from '../../../server/image/icc_profile.ts';
 import { difference, open, paint } from './pictures.ts';
 
 /** What IEC 61966-2-1 says of light, and its colorants as Hewlett-Packard's profile of 1998 has them. */
@@ -93,20 +93,22 @@ const cube = paint(81, 81, (x, y) => {
   return [at % 18, Math.floor(at / 18) % 18, Math.floor(at / 324) % 18].map((step) => step * 15);
 });
 
-/** How many levels libvips moves a colour by when it converts from `icc` to sRGB. */
-async function converted(icc: Buffer): Promise<number> {
+/** The cube as a JPEG with that profile: as libvips decodes it, and without the profile. */
+async function converted(icc: Buffer): Promise<{ plain: Uint8Array; srgb: Uint8Array }> {
   const jpeg = await open(cube).jpeg({ quality: 100, chromaSubsampling: '4:4:4' }).toBuffer();
   const chunk = Buffer.concat([text('ICC_PROFILE\0\x01\x01'), icc]);
   const length = Buffer.alloc(2);
   length.writeUInt16BE(chunk.length + 2);
   const tagged = Buffer.concat([jpeg.subarray(0, 2), text('\xff\xe2'), length, chunk, jpeg.subarray(2)]);
   assert.deepEqual((await sharp(tagged).metadata()).icc, icc);
-  const pixels = (ignoreIcc: boolean) =>
-    sharp(tagged, { ignoreIcc }).toColourspace('srgb').raw().toUint8Array();
-  return difference((await pixels(false)).data, (await pixels(true)).data);
+  const pixels = async (ignoreIcc: boolean) =>
+    (await sharp(tagged, { ignoreIcc }).toColourspace('srgb').raw().toUint8Array()).data;
+  return { plain: await pixels(true), srgb: await pixels(false) };
 }
 
-describe('isSrgbProfile', () => {
+const read = (icc: Uint8Array) => readMatrixProfile(icc) ?? assert.fail('the profile could not be read');
+
+describe('ICC profiles', () => {
   const same: [string, Buffer][] = [
     ["libvips' own", BUILT_IN.srgb],
     ['a table of 1024 steps, as most photos carry', profile(SRGB, all(table(1024, srgbLight)))],
@@ -116,8 +118,9 @@ describe('isSrgbProfile', () => {
   ];
   for (const [name, icc] of same) {
     it(`knows sRGB: ${name}; converting from it changes nothing`, async () => {
-      assert.ok(isSrgbProfile(icc));
-      assert.ok((await converted(icc)) <= 1);
+      assert.ok(isSrgb(read(icc)));
+      const { plain, srgb } = await converted(icc);
+      assert.ok(difference(plain, srgb) <= 1);
     });
   }
 
@@ -126,20 +129,25 @@ describe('isSrgbProfile', () => {
     ['Adobe RGB', profile(ADOBE, all(gamma(2.2)))],
     ["Adobe RGB's colorants with sRGB's curve", profile(ADOBE, all(SRGB_CURVE))],
     ["sRGB's colorants with a gamma of 2.2", profile(SRGB, all(table(1024, (v) => v ** 2.2)))],
+    ['a gamma as a formula', profile(ADOBE, all(Buffer.concat([text('para\0\0\0\0\0\0\0\0'), fixed(1.8)])))],
     ['one curve that differs', profile(SRGB, [SRGB_CURVE, SRGB_CURVE, table(1024, (v) => v ** 1.8)])],
     ['red and green exchanged', profile({ ...SRGB, rXYZ: SRGB.gXYZ, gXYZ: SRGB.rXYZ }, all(SRGB_CURVE))],
   ];
   for (const [name, icc] of others) {
-    it(`knows another: ${name}; converting from it changes colours`, async () => {
-      assert.equal(isSrgbProfile(icc), false);
-      assert.ok((await converted(icc)) > 1);
+    it(`converts from another as libvips does: ${name}`, async () => {
+      const profile = read(icc);
+      assert.equal(isSrgb(profile), false);
+      const { plain, srgb } = await converted(icc);
+      assert.ok(difference(plain, srgb) > 5);
+      convertToSrgb(plain, profile);
+      assert.ok(difference(plain, srgb) <= 2, `${difference(plain, srgb)} levels apart`);
     });
   }
 
   const srgb = profile(SRGB, all(SRGB_CURVE));
   it('leaves profiles with tables from device to connection space to the converter', () => {
     const lut = { A2B0: text('mft1\0\0\0\0') };
-    assert.equal(isSrgbProfile(profile(SRGB, all(SRGB_CURVE), lut)), false);
+    assert.equal(readMatrixProfile(profile(SRGB, all(SRGB_CURVE), lut)), undefined);
   });
 
   it('leaves other classes and colour spaces to the converter', () => {
@@ -150,28 +158,28 @@ describe('isSrgbProfile', () => {
     ] as const) {
       const changed = Buffer.from(srgb);
       changed.write(other, at, 'latin1');
-      assert.equal(isSrgbProfile(changed), false);
+      assert.equal(readMatrixProfile(changed), undefined);
     }
   });
 
-  it('takes no profile that is cut short, or leads out of itself, for sRGB', () => {
+  it('reads no profile that is cut short, or leads out of itself', () => {
     for (let length = 0; length < srgb.length; length++) {
-      assert.equal(isSrgbProfile(srgb.subarray(0, length)), false, `${length} bytes`);
+      assert.equal(readMatrixProfile(srgb.subarray(0, length)), undefined, `${length} bytes`);
     }
     for (let tag = 0; tag < srgb.readUInt32BE(128); tag++) {
       const name = srgb.toString('latin1', 132 + 12 * tag, 136 + 12 * tag);
       if (!/XYZ|TRC/.test(name)) continue;
       const lost = Buffer.from(srgb);
       lost.writeUInt32BE(0xfffffff0, 136 + 12 * tag);
-      assert.equal(isSrgbProfile(lost), false, name);
+      assert.equal(readMatrixProfile(lost), undefined, name);
     }
     const many = Buffer.from(srgb);
     many.writeUInt32BE(0xffffffff, 128);
-    assert.equal(isSrgbProfile(many), false);
+    assert.equal(readMatrixProfile(many), undefined);
   });
 
   it('looks at a view from where the view begins', () => {
     const shifted = Buffer.concat([text('12345'), srgb]);
-    assert.ok(isSrgbProfile(new Uint8Array(shifted.buffer, shifted.byteOffset + 5, srgb.length)));
+    assert.ok(isSrgb(read(new Uint8Array(shifted.buffer, shifted.byteOffset + 5, srgb.length))));
   });
 });

@@ -1,6 +1,6 @@
 /**
- * ICC profiles (ICC.1:2022) of displays and cameras: three curves and a matrix. Two photos of five carry a profile, most of
- * them sRGB's, from which there is nothing to convert. libvips converts a photo at its full size, which takes as long as decoding it;
+ * ICC profiles (ICC.1:2022) of displays and cameras: three curves and a matrix. Of a sample of COCO's photos two in five carry
+ * a profile, most of them sRGB's, from which there is nothing to convert. libvips converts a photo at its full size, which takes as long as decoding it;
  * here the few pixels of a network's input are converted.
  */
 

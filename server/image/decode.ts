@@ -1,7 +1,9 @@
 import sharp, { type KernelEnum, type OutputInfo, type Sharp, type SharpOptions } from 'sharp';
 import { enlargePixels, smallerOf } from './enlarge.ts';
 import { FORMAT_NAMES, type ImageFormat, identifyImage } from './format.ts';
+import { convertToSrgb, isSrgb, readMatrixProfile } from './icc_profile.ts';
 import { ImageError } from './image-error.ts';
+import { readJpegHeader } from './jpeg_header.ts';
 import { clipRegion, type Region, type Size, storedRegion } from './region.ts';
 
 /**
@@ -91,7 +93,12 @@ export function decodeImage(bytes: Buffer, options: DecodeOptions): Promise<Deco
 
 async function decode(bytes: Buffer, options: DecodeOptions): Promise<DecodedImage> {
   const format = identifyImage(bytes);
-  const header = await refusing(format, options, openImage(bytes, 0, 'error').metadata());
+  const jpeg = format === 'jpeg' ? readJpegHeader(bytes) : undefined;
+  // A JPEG without Exif data is known well enough to save the decoder's own look at it.
+  const header: Header =
+    jpeg && !jpeg.exif
+      ? jpeg
+      : await refusing(format, options, openImage(bytes, { failOn: 'error' }).metadata());
   if (header.width * header.height > options.maxPixels) throw tooLarge(header, options.maxPixels);
 
   const orientation = header.orientation ?? 1;
@@ -105,12 +112,15 @@ async function decode(bytes: Buffer, options: DecodeOptions): Promise<DecodedIma
   const shrunk = smallerOf(shown, size);
   const { timeoutSeconds = 0 } = options;
 
-  const render = (failOn: FailOn) =>
-    refusing(
-      format,
-      options,
-      pipeline(openImage(bytes, options.maxPixels, failOn), shrunk, extract, timeoutSeconds),
-    );
+  const profile = jpeg?.components === 3 && jpeg.profile ? readMatrixProfile(jpeg.profile) : undefined;
+  const render = (failOn: FailOn) => {
+    const image = openImage(bytes, {
+      failOn,
+      ignoreIcc: profile !== undefined,
+      limitInputPixels: options.maxPixels,
+    });
+    return refusing(format, options, pipeline(image, shrunk, extract, timeoutSeconds));
+  };
   const { data, info } = await (format === 'jpeg' ? renderJpeg(render) : render('error'));
   if (info.channels !== 3 || info.width !== shrunk.width || info.height !== shrunk.height) {
     const got = `${info.width} x ${info.height} x ${info.channels}`;
@@ -118,15 +128,22 @@ async function decode(bytes: Buffer, options: DecodeOptions): Promise<DecodedIma
   }
   // What sharp calls a Uint8Array is a Buffer over memory of its own.
   const pixels = new Uint8Array(data.buffer, data.byteOffset, data.length);
+  // After the resize, where libvips converts before it: a third of the pixels or fewer, and on photos the same to a third of a level.
+  if (profile && !isSrgb(profile)) convertToSrgb(pixels, profile);
   return { pixels: enlargePixels(pixels, shrunk, size), size, image, region, format };
 }
 
 type FailOn = NonNullable<SharpOptions['failOn']>;
 
-/** @param maxPixels the decoder's own limit; 0 for none, while only the header is read */
-function openImage(bytes: Buffer, maxPixels: number, failOn: FailOn): Sharp {
+/** What has to be known of a photo before it is decoded; the size as stored. */
+interface Header extends Size {
+  readonly orientation?: number | undefined;
+}
+
+/** @param options the decoder's own limit of pixels is none where it is left out, as while only the header is read */
+function openImage(bytes: Buffer, options: SharpOptions): Sharp {
   // Sequential reading holds a few rows at a time instead of the whole photo, where the format allows that.
-  return sharp(bytes, { failOn, limitInputPixels: maxPixels, pages: 1, sequentialRead: true });
+  return sharp(bytes, { limitInputPixels: 0, pages: 1, sequentialRead: true, ...options });
 }
 
 /**

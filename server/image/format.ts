@@ -17,8 +17,8 @@ export const FORMAT_NAMES: Readonly<Record<ImageFormat, string>> = {
 /** A byte pattern: Latin-1 text at an offset, and at further offsets where one place does not settle it. */
 type Signature = readonly (readonly [offset: number, text: string])[];
 
+/** All but JPEG, which is looked for first. */
 const ACCEPTED: readonly (readonly [ImageFormat, Signature])[] = [
-  ['jpeg', [[0, '\xff\xd8\xff']]],
   ['png', [[0, '\x89PNG\r\n\x1a\n']]],
   [
     'webp',
@@ -90,6 +90,8 @@ export function identifyImage(bytes: Uint8Array): ImageFormat {
   if (bytes.length === 0) {
     throw new ImageError('no_image', `There is no image: 0 bytes were received. ${acceptedFormats()}`);
   }
+  // Nearly every photo is a JPEG, and nothing else begins like one.
+  if (bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff) return 'jpeg';
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 1024)).toString('latin1');
   const refused = REFUSED.find(([, signature]) => matches(head, signature))?.[0] ?? refusedText(head);
   if (refused !== undefined) throw unsupported(`This is ${refused}.`);

@@ -21,7 +21,7 @@ export function detectResponse(
   { image, objects, times, queued }: DetectOutcome & { readonly queued: number },
   total: number,
 ): DetectResponse {
-  const names = new Map(record.labels.map(({ classId, label }) => [classId, label]));
+  const names = namesOf(record);
   return {
     model: record.name,
     precision,
@@ -40,6 +40,17 @@ export function detectResponse(
     timing: { ...stagesOf(times, queued), total_ms: round(total, 2) },
     madds,
   };
+}
+
+const NAMES = new WeakMap<ModelRecord, ReadonlyMap<number, string>>();
+
+/** Labels by class id, made once for each model. */
+function namesOf(record: ModelRecord): ReadonlyMap<number, string> {
+  const known = NAMES.get(record);
+  if (known) return known;
+  const names = new Map(record.labels.map(({ classId, label }) => [classId, label]));
+  NAMES.set(record, names);
+  return names;
 }
 
 /** What stands around what was found in a photo: in the order of SegmentResponse, before it and after. */

@@ -125,6 +125,23 @@ describe('detections', () => {
     }
   });
 
+  test('passes over no prediction, wherever it stands', () => {
+    for (let count = 1; count <= 5; count++) {
+      for (let anchor = 0; anchor < count; anchor++) {
+        for (const classId of defaults.classIds) {
+          const one = scene(count, count);
+          one.logits.fill(-20);
+          one.logits[anchor * COLUMNS + classId] = 2;
+          one.encodings.fill(0);
+          assert.deepEqual(
+            run(one).map((found) => found.classId),
+            [classId],
+          );
+        }
+      }
+    }
+  });
+
   test('threshold 1 reports nothing but certainty, threshold 0 is bounded', () => {
     const many = scene(3, 2000);
     assert.deepEqual(run(many, { scoreThreshold: 1 }), []);

@@ -29,16 +29,7 @@ if (files.length === 0) {
 const child = spawn(
   process.execPath,
   ['--enable-source-maps', '--test', '--test-reporter=spec', '--test-concurrency=2', ...files],
-  {
-    cwd: root,
-    stdio: 'inherit',
-    env: {
-      ...process.env,
-      // Tests use ONNX Runtime by itself too; see server/inference/no_telemetry.ts.
-      ORT_DISABLE_TELEMETRY: '1',
-      // The same on every CPU: what is about int8 asks for it.
-      THINLENS_PRECISION: 'fp32',
-    },
-  },
+  // Tests use ONNX Runtime by itself too; see server/inference/no_telemetry.ts.
+  { cwd: root, stdio: 'inherit', env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' } },
 );
 child.on('exit', (code, signal) => process.exit(signal ? 1 : code));

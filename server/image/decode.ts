@@ -126,7 +126,7 @@ async function decode(bytes: Buffer, options: DecodeOptions): Promise<DecodedIma
     const got = `${info.width} x ${info.height} x ${info.channels}`;
     throw undecodable(format, `${got} where ${shrunk.width} x ${shrunk.height} x 3 were expected`);
   }
-  // What sharp calls a Uint8Array is a Buffer over memory of its own.
+  // Its memory is its own, as that of every Buffer from native code.
   const pixels = new Uint8Array(data.buffer, data.byteOffset, data.length);
   // After the resize, where libvips converts before it: a third of the pixels or fewer, and on photos the same to a third of a level.
   if (profile && !isSrgb(profile)) convertToSrgb(pixels, profile);
@@ -164,14 +164,17 @@ function pipeline(
         height: extract.y_max - extract.y_min,
       })
     : image;
-  return cropped
-    .flatten({ background: BACKGROUND })
-    .resize(width, height, { fit: 'fill', kernel: RESIZE_KERNEL })
-    .autoOrient()
-    .toColourspace('srgb')
-    .timeout({ seconds: Math.ceil(timeoutSeconds) })
-    .raw()
-    .toUint8Array();
+  return (
+    cropped
+      .flatten({ background: BACKGROUND })
+      .resize(width, height, { fit: 'fill', kernel: RESIZE_KERNEL })
+      .autoOrient()
+      .toColourspace('srgb')
+      .timeout({ seconds: Math.ceil(timeoutSeconds) })
+      .raw()
+      // Its toUint8Array never frees the pixels that it copies (sharp 0.35.5).
+      .toBuffer({ resolveWithObject: true })
+  );
 }
 
 /**

@@ -37,8 +37,7 @@ export async function drawClasses(
   blend(pixels, map, size.width, background);
   const picture = sharp(pixels, { raw: { width: size.width, height: size.height, channels: 3 } });
   const file = type === 'png' ? picture.png() : picture.jpeg({ quality: JPEG_QUALITY });
-  const { data } = await file.toUint8Array();
-  return data;
+  return file.toBuffer();
 }
 
 function blend(pixels: Uint8Array, map: Uint8Array, width: number, background: number): void {

@@ -14,8 +14,8 @@ export async function resizePixels(pixels: Uint8Array, from: Size, to: Size): Pr
   const { data } = await sharp(pixels, { raw: { width: from.width, height: from.height, channels: 3 } })
     .resize(shrunk.width, shrunk.height, { fit: 'fill', kernel: RESIZE_KERNEL })
     .raw()
-    .toUint8Array();
-  return enlargePixels(data, shrunk, to);
+    .toBuffer({ resolveWithObject: true });
+  return enlargePixels(new Uint8Array(data.buffer, data.byteOffset, data.length), shrunk, to);
 }
 
 /** The picture mirrored left to right. @param pixels [height, width, 3] */

@@ -29,7 +29,13 @@ function launch(args: readonly string[], environment: Readonly<Record<string, st
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: LONGEST_MS,
     killSignal: 'SIGKILL',
-    env: { ...Object.fromEntries(inherited), THINLENS_HOME: home, ...environment },
+    // The same on every CPU: what is about int8 asks for it.
+    env: {
+      ...Object.fromEntries(inherited),
+      THINLENS_HOME: home,
+      THINLENS_PRECISION: 'fp32',
+      ...environment,
+    },
   });
 }
 

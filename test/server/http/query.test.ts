@@ -5,7 +5,6 @@ import { type Query, validateQuery } from '../../../server/http/contract.ts';
 import { HttpProblem } from '../../../server/http/problem.ts';
 
 const DEFAULTS = {
-  precision: 'fp32',
   score_threshold: 0.3,
   iou_threshold: 0.6,
   max_detections: 100,

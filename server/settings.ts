@@ -72,7 +72,7 @@ export const SETTINGS = {
     defaultText: "thinlens in the user's cache directory",
     range: 'folder that can be written',
     effect:
-      'Where models are kept: compiled/ can be deleted, what is missing is made again; imported/ holds what thinlens import brought.',
+      'Where models are kept: compiled/ can be deleted, what is missing is made again; imported/ and quantized/ hold what thinlens import and thinlens quantize brought.',
     parse: (text) => (text && !isNoFolder(text) ? join(text) : undefined),
   } satisfies Setting<string>,
   models: {

@@ -17,8 +17,8 @@ import { LEAST_AGREEMENT } from '../inference/precision.ts';
 import { referencePicture, sampleOutputs } from '../inference/reference_picture.ts';
 import { ImageSession } from '../inference/session.ts';
 import { readSettings } from '../settings.ts';
+import { compile } from '../zoo/compile.ts';
 import { makeFolder } from '../zoo/files.ts';
-import { int8Onnx } from '../zoo/int8.ts';
 import { servedSize } from '../zoo/network.ts';
 import { quantizationPath, rounded, writeQuantization } from '../zoo/quantization.ts';
 import type { ModelRecord } from '../zoo/record.ts';
@@ -94,7 +94,8 @@ async function run(model: string, options: Options): Promise<void> {
   }
   await checkWritable(path);
   const weights = await loadWeights(record, home);
-  const { onnx: fp32 } = await new ModelStore(home).compiled(record);
+  const store = new ModelStore(home);
+  const { onnx: fp32 } = await store.compiled(record);
 
   const isHeldOut = (_: string, at: number) => at % HELD_OUT === HELD_OUT - 1;
   const heldOut = photos.filter(isHeldOut);
@@ -120,7 +121,7 @@ async function run(model: string, options: Options): Promise<void> {
     for (const [estimator, estimate] of Object.entries(ESTIMATORS)) {
       if (options.estimator !== BEST && options.estimator !== estimator) continue;
       const calibrated = rounded(calibration.calibrated(estimate));
-      const onnx = int8Onnx(record, weights, calibrated);
+      const onnx = compile(record, weights, calibrated);
       const session = await open(onnx);
       const meters = { agreement: agreementOf(record), noise: new NoiseMeter() };
       trials.push({ estimator, calibrated, onnx, session, ...meters });
@@ -143,6 +144,7 @@ async function run(model: string, options: Options): Promise<void> {
       agreement: { metric, value: best.value, images: heldOut.length },
       reference: sampleOutputs(outputs),
     });
+    if (options.out === undefined) await store.forgetInt8(model);
     report(
       {
         model,

@@ -51,15 +51,21 @@ export async function choosePrecision(
     return fallback('provider', `int8 is for the CPU, and the execution provider is ${executionProvider}`);
   }
   let found: KeptQuantization | undefined;
+  let passedOver: string | undefined;
   try {
-    found = await readQuantization(record, home);
+    found = await readQuantization(record, home, (sentence) => {
+      passedOver = sentence;
+    });
   } catch (error) {
     // A damaged file takes nothing away but int8.
     if (!(error instanceof QuantizationError)) throw error;
     return fallback('not_quantized', error.message);
   }
   if (!found)
-    return fallback('not_quantized', `thinlens quantize ${record.name} --images DIR makes its int8`);
+    return fallback(
+      'not_quantized',
+      passedOver ?? `thinlens quantize ${record.name} --images DIR makes its int8`,
+    );
   if (products === undefined) {
     return fallback(
       'cpu',

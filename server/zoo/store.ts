@@ -1,13 +1,10 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { lower } from '../../models/graph/lowering.ts';
-import { toOnnx } from '../../models/graph/onnx/writer.ts';
-import type { Calibrated } from '../../models/graph/quantization/calibrated.ts';
-import { toQuantizedOnnx } from '../../models/graph/quantization/onnx.ts';
-import { quantize } from '../../models/graph/quantization/quantize.ts';
 import { checkFit } from '../../models/weights/fit.ts';
+import { compile } from './compile.ts';
 import { makeFolder, sha256Of, sweep, writeAtomically } from './files.ts';
-import { networkOf, servedSize } from './network.ts';
+import { servedGraph } from './network.ts';
 import type { Quantization } from './quantization.ts';
 import { readQuantization } from './quantization.ts';
 import type { ModelRecord, Precision } from './record.ts';
@@ -53,7 +50,9 @@ export class ModelStore {
     const kept = await readVerified(path);
     const source = quantized && { quantization: quantized.quantization };
     if (kept) return { path, ...kept, ...source, cached: true };
-    const onnx = await compile(record, this.home, quantized?.quantization.calibrated);
+    const weights = await loadWeights(record, this.home);
+    checkFit(servedGraph(record), weights, `the checkpoint of ${record.name}`);
+    const onnx = compile(record, weights, quantized?.quantization.calibrated);
     const sha256 = sha256Of(onnx);
     const folder = compiledFolder(this.home);
     await makeFolder(folder);
@@ -66,14 +65,20 @@ export class ModelStore {
 
   /** Removes every compiled form of the model called `name`, but for that of `kept` in fp32. */
   async forget(name: string, kept?: ModelRecord): Promise<void> {
+    const own = kept && basename(this.pathOf(kept));
+    // Names have no hyphen: this is the model's own and no other's.
+    await this.#remove((file) => file.startsWith(`${name}-`) && file !== own && file !== `${own}.sha256`);
+  }
+
+  /** Removes the model's compiled forms in int8: they were made from another calibration than it has now. */
+  async forgetInt8(name: string): Promise<void> {
+    await this.#remove((file) => file.startsWith(`${name}-int8-`));
+  }
+
+  async #remove(isOld: (file: string) => boolean): Promise<void> {
     const folder = compiledFolder(this.home);
     const files = await readdir(folder).catch(() => []);
-    const own = kept && basename(this.pathOf(kept));
-    for (const file of files) {
-      // Names have no hyphen: this is the model's own and no other's.
-      if (!file.startsWith(`${name}-`) || file === own || file === `${own}.sha256`) continue;
-      await rm(join(folder, file), { force: true });
-    }
+    for (const file of files.filter(isOld)) await rm(join(folder, file), { force: true });
   }
 
   /** Removes the compiled form of `record` in fp32. */
@@ -103,23 +108,6 @@ export class ModelStore {
       `${record.name} was never quantised: thinlens quantize ${record.name} --images DIR does`,
     );
   }
-}
-
-const servedGraph = (record: ModelRecord) => networkOf(record, { size: servedSize(record) }).graph;
-
-async function compile(record: ModelRecord, home: string, calibrated?: Calibrated): Promise<Uint8Array> {
-  const graph = servedGraph(record);
-  const weights = await loadWeights(record, home);
-  checkFit(graph, weights, `the checkpoint of ${record.name}`);
-  const lowered = lower(graph);
-  const options = {
-    metadata: { model: record.name, licence: record.licence, attribution: record.attribution },
-    // All sizes that photos are fitted to have the same padding as this one.
-    anySize: record.task === 'segmentation',
-  };
-  return calibrated
-    ? toQuantizedOnnx(quantize(lowered.graph, lowered.weights(weights), calibrated), options)
-    : toOnnx(lowered.graph, lowered.weights(weights), options);
 }
 
 async function readVerified(path: string): Promise<{ onnx: Uint8Array; sha256: string } | undefined> {

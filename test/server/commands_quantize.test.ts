@@ -9,7 +9,7 @@ import sharp from 'sharp';
 import { referencePicture, sampleOutputs, signalToNoise } from '../../server/inference/reference_picture.ts';
 import { ImageSession } from '../../server/inference/session.ts';
 import { catalog } from '../../server/zoo/catalog.ts';
-import { int8Onnx } from '../../server/zoo/int8.ts';
+import { compile } from '../../server/zoo/compile.ts';
 import { servedSize } from '../../server/zoo/network.ts';
 import { parseQuantization, quantizationPath, readQuantization } from '../../server/zoo/quantization.ts';
 import { loadWeights } from '../../server/zoo/weights.ts';
@@ -84,7 +84,7 @@ describe('thinlens quantize', () => {
     assert.deepEqual(agreement, { metric: 'AP', value: Number(agreements[0]?.toFixed(4)), images: 2 });
     // Whoever compiles it from the file finds what the file says that it gives.
     const size = servedSize(record);
-    const onnx = int8Onnx(record, await loadWeights(record, home), calibrated);
+    const onnx = compile(record, await loadWeights(record, home), calibrated);
     assert.equal(onnx.length, report.int8.bytes);
     const session = await ImageSession.open(onnx, { threads: 1 });
     const outputs = await session.run(referencePicture(size), size);

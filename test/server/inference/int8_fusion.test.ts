@@ -7,7 +7,7 @@ import { after, describe, test } from 'node:test';
 import { lower } from '../../../models/graph/lowering.ts';
 import type { OnnxNode } from '../../../models/graph/onnx/schema.ts';
 import { catalog } from '../../../server/zoo/catalog.ts';
-import { int8Onnx } from '../../../server/zoo/int8.ts';
+import { compile } from '../../../server/zoo/compile.ts';
 import { servedGraph } from '../../../server/zoo/network.ts';
 import { readQuantization } from '../../../server/zoo/quantization.ts';
 import { loadWeights } from '../../../server/zoo/weights.ts';
@@ -39,7 +39,7 @@ describe('in int8, ONNX Runtime computes the backbone on bytes alone', () => {
       const found = await readQuantization(record, home);
       assert.ok(found, 'it has no calibration data');
       const { calibrated } = found.quantization;
-      const nodes = await optimizedNodes(int8Onnx(record, await loadWeights(record, home), calibrated));
+      const nodes = await optimizedNodes(compile(record, await loadWeights(record, home), calibrated));
       const { graph } = lower(servedGraph(record));
       const convolutions = graph.nodes.flatMap((node) =>
         node.op === 'conv' && node.name.startsWith('backbone.') ? [node.weight] : [],

@@ -103,7 +103,9 @@ def main():
         raise SystemExit(__doc__)
     folder, out = sys.argv[1:]
     os.makedirs(out, exist_ok=True)
-    records = [read_json(p) for p in sorted(glob.glob(os.path.join(folder, '*.json')))]
+    # What int8 is made from lies beside the records.
+    paths = [p for p in sorted(glob.glob(os.path.join(folder, '*.json'))) if not p.endswith('.int8.json')]
+    records = [read_json(p) for p in paths]
     for record in records:
         with open(os.path.join(out, record['name'] + '.md'), 'w') as file:
             file.write(card(record))

@@ -33,9 +33,14 @@ export interface RunningServer {
 
 /**
  * Listens at once and loads the models meanwhile, so that probes are answered from the first moment.
+ * @param requestDone called after each answer
  * @throws the system's error where the address cannot be listened on
  */
-export async function startServer(settings: Settings, log: Logger): Promise<RunningServer> {
+export async function startServer(
+  settings: Settings,
+  log: Logger,
+  requestDone: () => void = () => {},
+): Promise<RunningServer> {
   let stopping: Promise<void> | undefined;
   const metrics: Metrics = new Metrics(() => service.queued, Object.keys(PROBLEMS));
   const service: InferenceService = new InferenceService(settings, metrics, (reason, detail) =>
@@ -49,7 +54,10 @@ export async function startServer(settings: Settings, log: Logger): Promise<Runn
       connectionsCheckingInterval: Math.min(1000, settings.requestTimeoutMs),
       keepAliveTimeout: KEEP_ALIVE_MS,
     },
-    app,
+    (request, response) => {
+      response.once('close', requestDone);
+      app(request, response);
+    },
   );
   const connections = new Set<Socket>();
   let accepted = 0;

@@ -1,6 +1,6 @@
-import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
 import { pino } from 'pino';
+import { collectEvery } from '../garbage.ts';
 import { usableCpus } from '../inference/cpus.ts';
 import { startServer } from '../server.ts';
 import type { Settings } from '../settings.ts';
@@ -27,13 +27,11 @@ export function serveCommand(): Command {
 }
 
 async function serve(flags: Record<string, string>): Promise<void> {
-  // As for the workers (see inference/channel.ts): request bodies make V8 mark a small heap again and again.
-  setFlagsFromString('--no-incremental-marking');
   const settings = readSettings(flags, process.env);
   // Lines are gathered and written a few at a time; pino itself writes what is left when the process ends.
   const lines = pino.destination({ sync: false, minLength: LOG_BUFFER_BYTES, periodicFlush: LOG_FLUSH_MS });
   const log = pino({ level: settings.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, lines);
-  const server = await startServer(settings, log).catch((error) => {
+  const server = await startServer(settings, log, collectEvery(1000)).catch((error) => {
     throw LISTEN_CALLS.has(error.syscall) ? cannotListen(error, settings) : error;
   });
   const { profile, workers, threads, executionProvider } = settings;

@@ -26,12 +26,6 @@ export interface ChannelEvents {
 export type Spawn = (events: ChannelEvents) => Channel;
 
 /**
- * Photos and outputs are large buffers outside a small heap: V8 starts a marking cycle every few dozen of them, and
- * doing that in the background costs more CPU than the pause of some milliseconds that it spares.
- */
-const WORKER_FLAGS = ['--no-incremental-marking'];
-
-/**
  * A worker decodes one photo at a time, so one thread for it is enough, and finds its memory still in the cache; with four
  * taking turns a photo costs some 2 % more CPU. glibc's arenas multiply the memory of threads: two are enough for two. Its thresholds
  * are left as they are: raised, so that a segmentation network's maps stay in the heap, they spare nothing that could be
@@ -52,7 +46,7 @@ const entry = fileURLToPath(import.meta.resolve('./worker.js'));
 function forkWorker(): ChildProcess | undefined {
   try {
     return fork(entry, [], {
-      execArgv: WORKER_FLAGS,
+      execArgv: [],
       env: { ...WORKER_ENVIRONMENT, ...process.env },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc', 'pipe', 'pipe'],
     });

@@ -4,6 +4,7 @@
  */
 import { Socket } from 'node:net';
 import { parentPort } from 'node:worker_threads';
+import { collectEvery } from '../garbage.ts';
 import { ImageError } from '../image/image-error.ts';
 import type { ModelRecord, Precision } from '../zoo/record.ts';
 import { ModelStore } from '../zoo/store.ts';
@@ -38,6 +39,9 @@ interface Loaded {
 
 const models = new Map<string, Loaded>();
 let limits: PhotoLimits = { maxPixels: 0 };
+
+/** A thread shares its process's flags with the rest of it. */
+const photoDone = parentPort ? () => {} : collectEvery(1000);
 
 const NOTHING = new Uint8Array(0);
 const answers = parentPort ? undefined : new Socket({ fd: ANSWER_FD, readable: false, writable: true });
@@ -122,6 +126,7 @@ async function work(message: JobMessage, bytes: Uint8Array): Promise<void> {
       send({ type: 'failed', code: 'internal_error', message, ...(stack && { stack }) });
     }
   }
+  photoDone();
 }
 
 if (parentPort) {

@@ -1,0 +1,47 @@
+// What an answer cost: its time by stage, and its work.
+import type { Answer } from './api.ts';
+import { byId, make } from './dom.ts';
+import { count, milliseconds } from './format.ts';
+import { stageTimes } from './timing.ts';
+
+/** Shows the cost of an answer, or nothing. */
+export function showCost(answer: Answer | undefined): void {
+  const total = byId('total', HTMLElement);
+  const bar = byId('bar', HTMLElement);
+  const legend = byId('stages', HTMLDListElement);
+  const work = byId('work', HTMLElement);
+  if (!answer) {
+    total.textContent = '–';
+    bar.replaceChildren();
+    bar.setAttribute('aria-label', 'No timing yet');
+    legend.replaceChildren();
+    work.textContent = '\u00a0';
+    return;
+  }
+  const { timing, madds } = answer.body;
+  const times = stageTimes(timing);
+  total.textContent = `${milliseconds(timing.total_ms)} in the server`;
+  bar.replaceChildren(
+    ...times
+      .filter(({ ms }) => ms > 0)
+      .map(({ stage, share }) => {
+        const part = make('span', stage);
+        part.style.setProperty('--share', String(share));
+        return part;
+      }),
+  );
+  bar.setAttribute('aria-label', times.map(({ stage, ms }) => `${stage} ${milliseconds(ms)}`).join(', '));
+  legend.replaceChildren(
+    ...times.map(({ stage, ms }) =>
+      make(
+        'div',
+        stage,
+        {},
+        make('span', 'swatch', { 'aria-hidden': 'true' }),
+        make('dt', '', {}, stage),
+        make('dd', '', {}, milliseconds(ms)),
+      ),
+    ),
+  );
+  work.textContent = `${count(madds)} multiply-adds (MAdds) · ${milliseconds(answer.roundTripMs)} as seen from this browser`;
+}

@@ -1,0 +1,90 @@
+// Numbers and sentences for people.
+import type { Detection, Model, Segment } from '../../openapi/types.ts';
+import type { ClassPresent } from './filter.ts';
+
+/** A score as a whole percentage, rounded down, so that what is shown never exceeds what the slider asks for. */
+export function scorePercent(score: number): string {
+  // The tiny addition undoes binary fractions: 0.29 * 100 is 28.999999999999996.
+  return `${Math.floor(score * 100 + 1e-6)} %`;
+}
+
+/** A share of the photo, with enough digits that something is never called nothing. */
+export function sharePercent(fraction: number): string {
+  const percent = fraction * 100;
+  if (percent < 0.1) return 'under 0.1 %';
+  return `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`;
+}
+
+/** Milliseconds with three digits or so: 0.45 ms, 7.2 ms, 128 ms. */
+export function milliseconds(ms: number): string {
+  return `${ms < 1 ? ms.toFixed(2) : ms < 100 ? ms.toFixed(1) : Math.round(ms)} ms`;
+}
+
+/** A count with the prefix that keeps it below 1000: 749.5 M, 2.07 G. */
+export function count(value: number): string {
+  if (value >= 1e9) return `${(value / 1e9).toFixed(2)} G`;
+  if (value >= 1e6) return `${(value / 1e6).toFixed(value < 1e8 ? 2 : 1)} M`;
+  return String(value);
+}
+
+/** Text as a sentence: a capital first, a full stop last. */
+export function sentence(text: string): string {
+  const trimmed = text.trim();
+  const begun = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  return /[.!?…]$/.test(begun) || begun === '' ? begun : `${begun}.`;
+}
+
+/** `1 object`, `2 objects`. */
+export function plural(amount: number, one: string, many = `${one}s`): string {
+  return `${amount} ${amount === 1 ? one : many}`;
+}
+
+/**
+ * What was detected, in one sentence.
+ * @param all of the answer, best first
+ * @param above those of at least the threshold
+ * @param classes of `above`
+ * @param shown how many of `above` are of a class that is not hidden
+ */
+export function detectionSummary(
+  all: readonly Detection[],
+  above: readonly Detection[],
+  classes: readonly ClassPresent[],
+  shown: number,
+  threshold: number,
+): string {
+  const [best] = all;
+  if (!best) return 'Nothing was found.';
+  const floor = `${Math.round(threshold * 100)} %`;
+  if (above.length === 0) {
+    return `Nothing scores ${floor} or more; the best is ${best.label} with ${scorePercent(best.score)}.`;
+  }
+  const found = classes.map(({ label, count: amount }) => (amount === 1 ? label : `${label} × ${amount}`));
+  const hidden = above.length - shown;
+  const aside = hidden > 0 ? ` (${hidden} hidden)` : '';
+  return `${plural(above.length, 'object')} of ${floor} or more${aside}: ${found.join(', ')}.`;
+}
+
+/** What was segmented, in one sentence. */
+export function segmentSummary(segments: readonly Segment[], shown: number): string {
+  if (segments.length === 0) return 'No class was found; the whole photo is background.';
+  const found = segments.map(({ label, fraction }) => `${label} ${sharePercent(fraction)}`);
+  const hidden = segments.length - shown;
+  const aside = hidden > 0 ? ` (${hidden} hidden)` : '';
+  return `${plural(segments.length, 'class', 'classes')}${aside}: ${found.join(', ')} of the photo.`;
+}
+
+/** What a model is worth and costs, in one line. */
+export function modelFacts(model: Model): string {
+  const { accuracy, parameters, madds, licence } = model;
+  const worth = accuracy
+    ? [`${accuracy.metric} ${accuracy.value.toFixed(3)} on ${accuracy.measured_on}`]
+    : [];
+  return [...worth, `${count(parameters)} parameters`, `${count(madds)} MAdds`, licence].join(' · ');
+}
+
+/** What a model is called in the picker, with the reason where it cannot be picked. */
+export function modelOption({ title, state, reason }: Model): string {
+  if (state === 'ready') return title;
+  return `${title} – ${state === 'loading' ? 'loading' : (reason ?? state)}`;
+}

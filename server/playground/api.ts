@@ -9,10 +9,13 @@ export class ApiError extends Error {
   override readonly name = 'ApiError';
   /** Status and code, for whoever wants to look them up; empty where no answer came. */
   readonly reference: string;
+  /** Whether the same request may succeed another time. */
+  readonly passing: boolean;
 
-  constructor(message: string, reference = '') {
+  constructor(message: string, reference = '', passing = false) {
     super(message);
     this.reference = reference;
+    this.passing = passing;
   }
 }
 
@@ -89,13 +92,15 @@ async function send(url: string, init?: RequestInit): Promise<Response> {
   try {
     response = await fetch(url, init);
   } catch {
-    throw new ApiError('The server did not answer. Is it still running, and can this computer reach it?');
+    throw new ApiError(
+      'The server did not answer. Is it still running, and can this computer reach it?',
+      '',
+      true,
+    );
   }
   if (response.ok) return response;
   const problem = (await response.json().catch(() => undefined)) as Problem | undefined;
   const reference = [response.status, problem?.code].filter(Boolean).join(' ');
-  throw new ApiError(
-    sentence(problem?.detail ?? `the server answered with status ${response.status}`),
-    reference,
-  );
+  const text = sentence(problem?.detail ?? `the server answered with status ${response.status}`);
+  throw new ApiError(text, reference, response.status >= 500 || response.status === 408);
 }

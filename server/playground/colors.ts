@@ -8,8 +8,8 @@ const GOLDEN_ANGLE = 137.50776405;
 const LIGHTNESS = [0.8, 0.9, 0.72] as const;
 const CHROMA = 0.16;
 
-/** Colour of a detected class: bright, so that a box shows on dark photos, with black text on it. */
-export function boxColor(classId: number): Rgb {
+/** Colour of a class: bright, so that its boxes and masks show on dark photos and in dark mode. */
+export function classColor(classId: number): Rgb {
   const hue = (classId * GOLDEN_ANGLE) % 360;
   const lightness = LIGHTNESS[classId % LIGHTNESS.length] as number;
   // Not every hue has that much chroma in sRGB at that lightness: the most that fits.
@@ -19,20 +19,6 @@ export function boxColor(classId: number): Rgb {
       return color.map((value) => Math.round(Math.min(255, Math.max(0, value)))) as unknown as Rgb;
     }
   }
-}
-
-/**
- * Colour of a segmented class: PASCAL VOC's, as in the palette of the PNG that the server answers. The bits of the id are
- * dealt out to red, green and blue in turn, the lowest ones first and to the highest bits of the colour.
- * Source: VOCdevkit's VOClabelcolormap (Everingham et al., "The PASCAL Visual Object Classes Challenge 2012").
- */
-export function maskColor(classId: number): Rgb {
-  const color: [number, number, number] = [0, 0, 0];
-  for (let bit = 0; bit < 8; bit++) {
-    const channel = bit % 3;
-    color[channel] = (color[channel] as number) | (((classId >> bit) & 1) << (7 - Math.floor(bit / 3)));
-  }
-  return color;
 }
 
 /** Black or white, whichever reads better on `color`: at least 4.5 to 1 for any colour. */

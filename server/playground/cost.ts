@@ -2,20 +2,19 @@
 import type { Answer } from './api.ts';
 import { byId, make } from './dom.ts';
 import { count, milliseconds } from './format.ts';
-import { stageTimes } from './timing.ts';
+import { STAGES, type StageTime, stageTimes } from './timing.ts';
 
 /** Shows the cost of an answer, or nothing. */
 export function showCost(answer: Answer | undefined): void {
   const total = byId('total', HTMLElement);
   const bar = byId('bar', HTMLElement);
-  const legend = byId('stages', HTMLDListElement);
   const work = byId('work', HTMLElement);
   if (!answer) {
     total.textContent = '–';
     bar.replaceChildren();
     bar.setAttribute('aria-label', 'No timing yet');
-    legend.replaceChildren();
-    work.textContent = '\u00a0';
+    showLegend(() => '–');
+    work.textContent = '';
     return;
   }
   const { timing, madds } = answer.body;
@@ -31,17 +30,21 @@ export function showCost(answer: Answer | undefined): void {
       }),
   );
   bar.setAttribute('aria-label', times.map(({ stage, ms }) => `${stage} ${milliseconds(ms)}`).join(', '));
-  legend.replaceChildren(
-    ...times.map(({ stage, ms }) =>
-      make(
-        'div',
-        stage,
-        {},
-        make('span', 'swatch', { 'aria-hidden': 'true' }),
-        make('dt', '', {}, stage),
-        make('dd', '', {}, milliseconds(ms)),
-      ),
+  const figures = new Map(times.map(({ stage, ms }) => [stage, milliseconds(ms)]));
+  showLegend((stage) => figures.get(stage) ?? '–');
+  work.textContent = `${count(madds)} multiply-adds (MAdds) · ${milliseconds(answer.roundTripMs)} as seen from this browser`;
+}
+
+/** Every stage has its line from the start, so that nothing moves when figures come. */
+function showLegend(figureOf: (stage: StageTime['stage']) => string): void {
+  const lines = STAGES.map((stage) =>
+    make(
+      'div',
+      stage,
+      {},
+      make('dt', '', {}, make('span', 'swatch', { 'aria-hidden': 'true' }), stage),
+      make('dd', '', {}, figureOf(stage)),
     ),
   );
-  work.textContent = `${count(madds)} multiply-adds (MAdds) · ${milliseconds(answer.roundTripMs)} as seen from this browser`;
+  byId('stages', HTMLDListElement).replaceChildren(...lines);
 }

@@ -2,10 +2,9 @@
 import type { Detection, Model, Segment } from '../../openapi/types.ts';
 import type { ClassPresent } from './filter.ts';
 
-/** A score as a whole percentage, rounded down, so that what is shown never exceeds what the slider asks for. */
+/** A score as a whole percentage. */
 export function scorePercent(score: number): string {
-  // The tiny addition undoes binary fractions: 0.29 * 100 is 28.999999999999996.
-  return `${Math.floor(score * 100 + 1e-6)} %`;
+  return `${Math.round(score * 100)} %`;
 }
 
 /** A share of the photo, with enough digits that something is never called nothing. */
@@ -17,6 +16,7 @@ export function sharePercent(fraction: number): string {
 
 /** Milliseconds with three digits or so: 0.45 ms, 7.2 ms, 128 ms. */
 export function milliseconds(ms: number): string {
+  if (ms === 0) return '0 ms';
   return `${ms < 1 ? ms.toFixed(2) : ms < 100 ? ms.toFixed(1) : Math.round(ms)} ms`;
 }
 
@@ -55,14 +55,15 @@ export function detectionSummary(
 ): string {
   const [best] = all;
   if (!best) return 'Nothing was found.';
+  // The best is rounded down: it must not seem to reach what it does not.
   const floor = `${Math.round(threshold * 100)} %`;
   if (above.length === 0) {
-    return `Nothing scores ${floor} or more; the best is ${best.label} with ${scorePercent(best.score)}.`;
+    return `Nothing scores ${floor} or more; the best is ${best.label} with ${(Math.floor(best.score * 1000) / 10).toFixed(1)} %.`;
   }
   const found = classes.map(({ label, count: amount }) => (amount === 1 ? label : `${label} × ${amount}`));
   const hidden = above.length - shown;
   const aside = hidden > 0 ? ` (${hidden} hidden)` : '';
-  return `${plural(above.length, 'object')} of ${floor} or more${aside}: ${found.join(', ')}.`;
+  return `${plural(above.length, 'object')} at ${floor} or more${aside}: ${found.join(', ')}.`;
 }
 
 /** What was segmented, in one sentence. */

@@ -1,7 +1,7 @@
 // The page: photos in, answers of the server out. It holds what is picked, and tells the parts what to show.
 import type { DetectResponse, SegmentResponse } from '../../openapi/types.ts';
 import { type Answer, ApiError, type Choice, choiceQuery, classFile, look, operationUrl } from './api.ts';
-import { boxColor, css, maskColor } from './colors.ts';
+import { classColor, css } from './colors.ts';
 import { showCost } from './cost.ts';
 import { classTerm, curlCommand, withQuery } from './curl.ts';
 import { byId, save } from './dom.ts';
@@ -29,7 +29,7 @@ let choice: Choice | undefined;
 let answer: Answer | undefined;
 const hidden = new Set<number>();
 /** In percent, as the slider has them. */
-const values = { threshold: 30, opacity: 60 };
+const values = { threshold: 30, opacity: 55 };
 
 const stage = new Stage();
 const chips = new Chips((classId) => {
@@ -105,7 +105,7 @@ function showDetections({ detections, image }: DetectResponse): void {
     classes.map(({ classId, label, count }) => ({
       classId,
       text: count === 1 ? label : `${label} × ${count}`,
-      color: css(boxColor(classId)),
+      color: css(classColor(classId)),
     })),
     hidden,
   );
@@ -114,7 +114,7 @@ function showDetections({ detections, image }: DetectResponse): void {
       label,
       figure: scorePercent(score),
       place: placeOf(box),
-      color: css(boxColor(class_id)),
+      color: css(classColor(class_id)),
     })),
   );
   summarise(detectionSummary(detections, above, classes, shown.length, threshold));
@@ -127,7 +127,7 @@ function showSegments({ segments, image }: SegmentResponse): void {
     segments.map(({ class_id, label }) => ({
       classId: class_id,
       text: label,
-      color: css(maskColor(class_id)),
+      color: css(classColor(class_id)),
     })),
     hidden,
   );
@@ -136,7 +136,7 @@ function showSegments({ segments, image }: SegmentResponse): void {
       label,
       figure: sharePercent(fraction),
       place: `${plural(pixels, 'pixel')}, ${placeOf(box)}`,
-      color: css(maskColor(class_id)),
+      color: css(classColor(class_id)),
     })),
   );
   summarise(segmentSummary(segments, shown.length));
@@ -206,7 +206,6 @@ function showRequest(): void {
   copy.disabled = !ready;
   for (const download of Object.values(downloads)) download.disabled = !answer;
   if (!photo || !choice) {
-    curl.value = 'The request as a command appears here with the first photo.';
     return;
   }
   const segments = choice.model.task === 'segmentation';

@@ -73,7 +73,8 @@ function sample(name: string): Photo {
   const url = new URL(`playground/${name}`, document.baseURI).href;
   const bytes = async () => {
     const response = await fetch(url).catch(() => undefined);
-    if (!response?.ok) throw new ApiError('The sample could not be loaded. Is the server still running?');
+    if (!response?.ok)
+      throw new ApiError('The sample could not be loaded. Is the server still running?', '', true);
     return response.blob();
   };
   return { name, url, kind: 'sample', bytes, answers: new Map() };

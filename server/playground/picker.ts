@@ -74,7 +74,7 @@ export class Picker {
     if (!model) return;
     const precisions = model.precisions.map((name) => make('option', '', {}, name));
     this.#precision.replaceChildren(...precisions);
-    this.#precision.disabled = precisions.length < 2;
+    byId('precision-field', HTMLElement).hidden = precisions.length < 2;
     this.#facts.textContent = modelFacts(model);
     this.#tell();
   }

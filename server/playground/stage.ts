@@ -1,7 +1,7 @@
 // The photo, and over it what was found.
 import type { Detection, Segment } from '../../openapi/types.ts';
 import type { ApiError } from './api.ts';
-import { boxColor, css, inkOn, maskColor } from './colors.ts';
+import { classColor, css, inkOn } from './colors.ts';
 import { button, byId, make } from './dom.ts';
 import { scorePercent } from './format.ts';
 import { placeLabels } from './label_layout.ts';
@@ -40,7 +40,10 @@ export class Stage {
   /** Shows a photo without any findings. Browsers draw it upright, as its EXIF orientation says. */
   show({ name, url }: Photo): void {
     this.clear();
-    byId('invitation', HTMLElement).hidden = true;
+    const invitation = byId('invitation', HTMLElement);
+    // The button that was pressed goes away; the focus must not go with it.
+    if (invitation.contains(document.activeElement)) byId('add', HTMLElement).focus();
+    invitation.hidden = true;
     this.#photo.hidden = false;
     if (this.#image.src === url) return;
     this.#unseeable.hidden = true;
@@ -67,7 +70,7 @@ export class Stage {
     this.#setProportions(width, height);
     this.#draw(
       detections.map(({ label, class_id, score, box: { x_min, y_min, x_max, y_max } }) => {
-        const color = boxColor(class_id);
+        const color = classColor(class_id);
         const box = make('div', 'box');
         box.style.left = `${(100 * x_min) / width}%`;
         box.style.top = `${(100 * y_min) / height}%`;
@@ -90,7 +93,7 @@ export class Stage {
     this.#draw(
       segments.map(({ class_id, mask: { png = '' } }) => {
         const mask = make('div', 'mask');
-        mask.style.setProperty('--color', css(maskColor(class_id)));
+        mask.style.setProperty('--color', css(classColor(class_id)));
         const inside = make('i');
         inside.style.maskImage = `url("data:image/png;base64,${png}")`;
         mask.append(inside);
@@ -113,10 +116,11 @@ export class Stage {
   }
 
   /** Says what went wrong, over the photo's lower edge. */
-  showProblem({ message, reference }: ApiError, onRetry: () => void): void {
+  showProblem({ message, reference, passing }: ApiError, onRetry: () => void): void {
     const text = make('p', '', {}, message);
     if (reference) text.append(make('span', 'quiet', {}, reference));
-    this.#problems.replaceChildren(make('div', 'problem', {}, text, button('', onRetry, 'Try again')));
+    const retry = passing ? [button('', onRetry, 'Try again')] : [];
+    this.#problems.replaceChildren(make('div', 'problem', {}, text, ...retry));
   }
 
   #draw(drawn: readonly Drawn[]): void {

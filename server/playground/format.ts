@@ -39,8 +39,14 @@ export function plural(amount: number, one: string, many = `${one}s`): string {
   return `${amount} ${amount === 1 ? one : many}`;
 }
 
+/** What was found: a short sentence to see, and with it the classes for those who listen, as the chips show them. */
+export interface Summary {
+  readonly short: string;
+  readonly full: string;
+}
+
 /**
- * What was detected, in one sentence.
+ * What was detected.
  * @param all of the answer, best first
  * @param above those of at least the threshold
  * @param classes of `above`
@@ -52,28 +58,34 @@ export function detectionSummary(
   classes: readonly ClassPresent[],
   shown: number,
   threshold: number,
-): string {
+): Summary {
   const [best] = all;
-  if (!best) return 'Nothing was found.';
-  // The best is rounded down: it must not seem to reach what it does not.
+  if (!best) return alone('Nothing was found.');
   const floor = `${Math.round(threshold * 100)} %`;
   if (above.length === 0) {
-    return `Nothing scores ${floor} or more; the best is ${best.label} with ${(Math.floor(best.score * 1000) / 10).toFixed(1)} %.`;
+    // Rounded down: the best must not seem to reach what it does not.
+    const most = (Math.floor(best.score * 1000) / 10).toFixed(1);
+    return alone(`Nothing scores ${floor} or more; the best is ${best.label} with ${most} %.`);
   }
-  const found = classes.map(({ label, count: amount }) => (amount === 1 ? label : `${label} × ${amount}`));
-  const hidden = above.length - shown;
-  const aside = hidden > 0 ? ` (${hidden} hidden)` : '';
-  return `${plural(above.length, 'object')} at ${floor} or more${aside}: ${found.join(', ')}.`;
+  const short = `${plural(above.length, 'object')} at ${floor} or more${aside(above.length - shown)}.`;
+  return { short, full: `${short} ${sentence(classes.map(classCount).join(', '))}` };
 }
 
-/** What was segmented, in one sentence. */
-export function segmentSummary(segments: readonly Segment[], shown: number): string {
-  if (segments.length === 0) return 'No class was found; the whole photo is background.';
+/** What was segmented. */
+export function segmentSummary(segments: readonly Segment[], shown: number): Summary {
+  if (segments.length === 0) return alone('No class was found; the whole photo is background.');
+  const short = `${plural(segments.length, 'class', 'classes')}${aside(segments.length - shown)}.`;
   const found = segments.map(({ label, fraction }) => `${label} ${sharePercent(fraction)}`);
-  const hidden = segments.length - shown;
-  const aside = hidden > 0 ? ` (${hidden} hidden)` : '';
-  return `${plural(segments.length, 'class', 'classes')}${aside}: ${found.join(', ')} of the photo.`;
+  return { short, full: `${short} ${sentence(found.join(', '))}` };
 }
+
+/** `cat`, `cat × 2`. */
+export function classCount({ label, count: amount }: ClassPresent): string {
+  return amount === 1 ? label : `${label} × ${amount}`;
+}
+
+const alone = (short: string): Summary => ({ short, full: short });
+const aside = (hidden: number) => (hidden > 0 ? `, ${hidden} hidden` : '');
 
 /** What a model is worth and costs, in one line. */
 export function modelFacts(model: Model): string {

@@ -7,7 +7,15 @@ import { classTerm, curlCommand, withQuery } from './curl.ts';
 import { byId, save } from './dom.ts';
 import { classesOf, LOWEST_SCORE, notHidden, scoringAtLeast } from './filter.ts';
 import { Chips, Rows } from './findings.ts';
-import { detectionSummary, plural, scorePercent, segmentSummary, sharePercent } from './format.ts';
+import {
+  classCount,
+  detectionSummary,
+  plural,
+  type Summary,
+  scorePercent,
+  segmentSummary,
+  sharePercent,
+} from './format.ts';
 import { curlNote, curlSource, type Photo, Strip } from './photos.ts';
 import { Picker } from './picker.ts';
 import { Stage } from './stage.ts';
@@ -102,10 +110,10 @@ function showDetections({ detections, image }: DetectResponse): void {
   const shown = notHidden(above, hidden);
   stage.showDetections(shown, image);
   chips.show(
-    classes.map(({ classId, label, count }) => ({
-      classId,
-      text: count === 1 ? label : `${label} × ${count}`,
-      color: css(classColor(classId)),
+    classes.map((present) => ({
+      classId: present.classId,
+      text: classCount(present),
+      color: css(classColor(present.classId)),
     })),
     hidden,
   );
@@ -147,9 +155,9 @@ function placeOf({ x_min, y_min, x_max, y_max }: DetectResponse['detections'][nu
   return `${width} × ${height} px at ${left}, ${top}`;
 }
 
-function summarise(text: string): void {
-  summary.textContent = text;
-  say(text);
+function summarise({ short, full }: Summary): void {
+  summary.textContent = short;
+  say(full);
 }
 
 let saying: ReturnType<typeof setTimeout> | undefined;

@@ -155,10 +155,13 @@ describe('filters', () => {
     const above = all.slice(0, 3);
     const tell = (threshold: number, found: Detection[], shown = found.length) =>
       detectionSummary(all, found, classesOf(found), shown, threshold);
-    assert.equal(tell(0.3, above), '3 objects at 30 % or more: cat × 2, dog.');
-    assert.equal(tell(0.3, above, 1), '3 objects at 30 % or more (2 hidden): cat × 2, dog.');
-    assert.equal(tell(0.95, []), 'Nothing scores 95 % or more; the best is cat with 90.0 %.');
-    assert.equal(detectionSummary([], [], [], 0, 0.3), 'Nothing was found.');
+    assert.deepEqual(tell(0.3, above), {
+      short: '3 objects at 30 % or more.',
+      full: '3 objects at 30 % or more. Cat × 2, dog.',
+    });
+    assert.equal(tell(0.3, above, 1).short, '3 objects at 30 % or more, 2 hidden.');
+    assert.equal(tell(0.95, []).full, 'Nothing scores 95 % or more; the best is cat with 90.0 %.');
+    assert.equal(detectionSummary([], [], [], 0, 0.3).short, 'Nothing was found.');
   });
 });
 
@@ -291,9 +294,9 @@ describe('figures and sentences', () => {
     const mask = { png: '' };
     const box = { x_min: 0, y_min: 0, x_max: 1, y_max: 1 };
     const cat = { label: 'cat', class_id: 8, pixels: 1, fraction: 0.5, box, mask };
-    assert.equal(segmentSummary([cat], 1), '1 class: cat 50 % of the photo.');
-    assert.equal(segmentSummary([cat], 0), '1 class (1 hidden): cat 50 % of the photo.');
-    assert.equal(segmentSummary([], 0), 'No class was found; the whole photo is background.');
+    assert.deepEqual(segmentSummary([cat], 1), { short: '1 class.', full: '1 class. Cat 50 %.' });
+    assert.equal(segmentSummary([cat], 0).short, '1 class, 1 hidden.');
+    assert.equal(segmentSummary([], 0).full, 'No class was found; the whole photo is background.');
   });
 
   test('a model that cannot be picked says why', () => {

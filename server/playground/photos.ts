@@ -41,6 +41,7 @@ export class Strip {
 
   #append(photo: Photo, title: string, before: HTMLElement | null): void {
     const image = make('img', '', { alt: title, src: photo.url, decoding: 'async', draggable: 'false' });
+    image.addEventListener('error', () => image.replaceWith(make('span', 'name', {}, title)));
     const thumbnail = button('', () => this.#pick(photo), image);
     thumbnail.title = title;
     this.#buttons.set(photo, thumbnail);

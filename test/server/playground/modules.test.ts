@@ -105,7 +105,11 @@ describe('the curl command', () => {
   test('of a sample takes it from the server', () => {
     assert.equal(
       curlCommand('http://h/v1/detect?model=a&b=c', { kind: 'url', url: 'http://h/playground/cat.jpg' }),
-      "curl -s http://h/playground/cat.jpg | curl --data-binary @- 'http://h/v1/detect?model=a&b=c'",
+      [
+        'curl -s http://h/playground/cat.jpg |',
+        '  curl --data-binary @- \\',
+        "  'http://h/v1/detect?model=a&b=c'",
+      ].join('\n'),
     );
   });
 

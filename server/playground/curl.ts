@@ -14,11 +14,11 @@ export function shellWord(text: string): string {
 /** A command that sends the photo's bytes to `url` and prints the answer. */
 export function curlCommand(url: string, source: CurlSource): string {
   if (source.kind === 'url') {
-    return `curl -s ${shellWord(source.url)} |\n  curl --data-binary @- \\\n  ${shellWord(url)}`;
+    return `curl -s ${shellWord(source.url)} |\ncurl --data-binary @- \\\n${shellWord(url)}`;
   }
   // `@-` would be the standard input.
   const path = source.name === '-' ? './-' : source.name;
-  return `curl --data-binary ${shellWord(`@${path}`)} \\\n  ${shellWord(url)}`;
+  return `curl --data-binary ${shellWord(`@${path}`)} \\\n${shellWord(url)}`;
 }
 
 /** A class as the query's `classes` takes it: by its label, or by its id where the label would be read as something else. */

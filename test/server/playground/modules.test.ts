@@ -107,8 +107,8 @@ describe('the curl command', () => {
       curlCommand('http://h/v1/detect?model=a&b=c', { kind: 'url', url: 'http://h/playground/cat.jpg' }),
       [
         'curl -s http://h/playground/cat.jpg |',
-        '  curl --data-binary @- \\',
-        "  'http://h/v1/detect?model=a&b=c'",
+        'curl --data-binary @- \\',
+        "'http://h/v1/detect?model=a&b=c'",
       ].join('\n'),
     );
   });

@@ -37,9 +37,9 @@ export function operationUrl({ task }: Model): string {
   return new URL(task === 'segmentation' ? 'v1/segment' : 'v1/detect', document.baseURI).href;
 }
 
-/** The parameters that choose the network; the default precision goes without saying. */
+/** The parameters that choose the network; the model's default precision goes without saying. */
 export function choiceQuery({ model, precision }: Choice): { model: string; precision: string | undefined } {
-  return { model: model.name, precision: precision === 'fp32' ? undefined : precision };
+  return { model: model.name, precision: precision === model.default_precision ? undefined : precision };
 }
 
 /** @throws ApiError */

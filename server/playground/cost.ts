@@ -17,7 +17,7 @@ export function showCost(answer: Answer | undefined): void {
     work.textContent = '';
     return;
   }
-  const { timing, madds } = answer.body;
+  const { timing, madds, precision } = answer.body;
   const times = stageTimes(timing);
   total.textContent = `${milliseconds(timing.total_ms)} in the server`;
   bar.replaceChildren(
@@ -32,7 +32,7 @@ export function showCost(answer: Answer | undefined): void {
   bar.setAttribute('aria-label', times.map(({ stage, ms }) => `${stage} ${milliseconds(ms)}`).join(', '));
   const figures = new Map(times.map(({ stage, ms }) => [stage, milliseconds(ms)]));
   showLegend((stage) => figures.get(stage) ?? '–');
-  work.textContent = `${count(madds)} multiply-adds (MAdds) · ${milliseconds(answer.roundTripMs)} as seen from this browser`;
+  work.textContent = `${count(madds)} multiply-adds (MAdds) in ${precision} · ${milliseconds(answer.roundTripMs)} as seen from this browser`;
 }
 
 /** Every stage has its line from the start, so that nothing moves when figures come. */

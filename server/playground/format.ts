@@ -74,7 +74,9 @@ export function detectionSummary(
 /** What was segmented. */
 export function segmentSummary(segments: readonly Segment[], shown: number): Summary {
   if (segments.length === 0) return alone('No class was found; the whole photo is background.');
-  const short = `${plural(segments.length, 'class', 'classes')}${aside(segments.length - shown)}.`;
+  const share = sharePercent(segments.reduce((sum, { fraction }) => sum + fraction, 0));
+  const classes = plural(segments.length, 'class', 'classes');
+  const short = `${classes} on ${share} of the photo${aside(segments.length - shown)}.`;
   const found = segments.map(({ label, fraction }) => `${label} ${sharePercent(fraction)}`);
   return { short, full: `${short} ${sentence(found.join(', '))}` };
 }
@@ -87,13 +89,16 @@ export function classCount({ label, count: amount }: ClassPresent): string {
 const alone = (short: string): Summary => ({ short, full: short });
 const aside = (hidden: number) => (hidden > 0 ? `, ${hidden} hidden` : '');
 
-/** What a model is worth and costs, in one line. */
-export function modelFacts(model: Model): string {
-  const { accuracy, parameters, madds, licence } = model;
-  const worth = accuracy
-    ? [`${accuracy.metric} ${accuracy.value.toFixed(3)} on ${accuracy.measured_on}`]
-    : [];
-  return [...worth, `${count(parameters)} parameters`, `${count(madds)} MAdds`, licence].join(' · ');
+/** What a model is worth in one precision, and what it costs; lines break between facts, not inside them. */
+export function modelFacts({ accuracy, parameters, madds, licence }: Model, precision: string): string {
+  const value = precision === 'int8' ? accuracy?.value_int8 : accuracy?.value;
+  const worth =
+    accuracy && value !== undefined
+      ? [`${accuracy.metric} ${value.toFixed(3)} on ${accuracy.measured_on}`]
+      : [];
+  return [...worth, `${count(parameters)} parameters`, `${count(madds)} MAdds`, licence]
+    .map((fact) => fact.replaceAll(' ', '\u00a0').replaceAll('-', '\u2011'))
+    .join(' · ');
 }
 
 /** What a model is called in the picker, with the reason where it cannot be picked. */

@@ -2,7 +2,7 @@
 import type { Model } from '../../openapi/types.ts';
 import { type ApiError, type Choice, listModels } from './api.ts';
 import { byId, make } from './dom.ts';
-import { modelFacts, modelOption } from './format.ts';
+import { modelFacts, modelOption, sentence } from './format.ts';
 
 const GROUPS = [
   ['detection', 'Detection'],
@@ -14,15 +14,21 @@ const POLL_MS = 1000;
 export class Picker {
   readonly #model = byId('model', HTMLSelectElement);
   readonly #precision = byId('precision', HTMLSelectElement);
+  readonly #fallback = byId('fallback', HTMLElement);
   readonly #facts = byId('facts', HTMLElement);
   readonly #onChoice: (choice: Choice) => void;
   #models: readonly Model[] = [];
+  /** The precision that the person asked for, of whichever model has it. */
+  #wanted: string | undefined;
 
   /** @param onChoice called when a model becomes chosen, by the person or by being the first that is ready */
   constructor(onChoice: (choice: Choice) => void) {
     this.#onChoice = onChoice;
     this.#model.addEventListener('change', () => this.#choose());
-    this.#precision.addEventListener('change', () => this.#tell());
+    this.#precision.addEventListener('change', () => {
+      this.#wanted = this.#precision.value;
+      this.#tell();
+    });
   }
 
   /** What is chosen; undefined while no model is ready. */
@@ -72,15 +78,20 @@ export class Picker {
   #choose(): void {
     const model = this.#models.find(({ name }) => name === this.#model.value);
     if (!model) return;
-    const precisions = model.precisions.map((name) => make('option', '', {}, name));
-    this.#precision.replaceChildren(...precisions);
-    byId('precision-field', HTMLElement).hidden = precisions.length < 2;
-    this.#facts.textContent = modelFacts(model);
+    const { precisions, default_precision = '', precision_fallback: fallback } = model;
+    this.#precision.replaceChildren(...precisions.map((name) => make('option', '', {}, name)));
+    this.#precision.value = precisions.find((name) => name === this.#wanted) ?? default_precision;
+    this.#precision.disabled = precisions.length < 2;
+    this.#fallback.hidden = fallback === undefined;
+    this.#fallback.textContent = fallback ? sentence(`Runs in fp32: ${fallback.detail}`) : '';
     this.#tell();
   }
 
   #tell(): void {
-    if (this.choice) this.#onChoice(this.choice);
+    const { choice } = this;
+    if (!choice) return;
+    this.#facts.textContent = modelFacts(choice.model, choice.precision);
+    this.#onChoice(choice);
   }
 }
 

@@ -10,6 +10,7 @@ import {
   count,
   detectionSummary,
   milliseconds,
+  modelFacts,
   modelOption,
   segmentSummary,
   sentence,
@@ -298,9 +299,24 @@ describe('figures and sentences', () => {
     const mask = { png: '' };
     const box = { x_min: 0, y_min: 0, x_max: 1, y_max: 1 };
     const cat = { label: 'cat', class_id: 8, pixels: 1, fraction: 0.5, box, mask };
-    assert.deepEqual(segmentSummary([cat], 1), { short: '1 class.', full: '1 class. Cat 50 %.' });
-    assert.equal(segmentSummary([cat], 0).short, '1 class, 1 hidden.');
+    assert.deepEqual(segmentSummary([cat], 1), {
+      short: '1 class on 50 % of the photo.',
+      full: '1 class on 50 % of the photo. Cat 50 %.',
+    });
+    const dog = { ...cat, label: 'dog', class_id: 12, fraction: 0.25 };
+    assert.equal(segmentSummary([cat, dog], 1).short, '2 classes on 75 % of the photo, 1 hidden.');
     assert.equal(segmentSummary([], 0).full, 'No class was found; the whole photo is background.');
+  });
+
+  test("a model's facts are of the precision that is picked", () => {
+    const accuracy = { metric: 'AP', value: 0.321, value_int8: 0.3144, measured_on: 'photos' };
+    const model = { accuracy, parameters: 4_500_543, madds: 749_503_856, licence: 'Apache-2.0' } as Model;
+    const facts = (of: Model, precision: string) =>
+      modelFacts(of, precision).replaceAll('\u00a0', ' ').replaceAll('\u2011', '-');
+    assert.equal(facts(model, 'fp32'), 'AP 0.321 on photos · 4.50 M parameters · 749.5 M MAdds · Apache-2.0');
+    assert.match(facts(model, 'int8'), /^AP 0\.314 on photos · /);
+    const { accuracy: _, ...imported } = model;
+    assert.match(facts(imported, 'int8'), /^4\.50 M parameters · /);
   });
 
   test('a model that cannot be picked says why', () => {

@@ -11,8 +11,10 @@ import { decode } from 'fast-png';
 import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
 import { chromium } from 'playwright-core';
 import sharp from 'sharp';
-import type { DetectResponse, Problem, SegmentResponse } from '../../../openapi/types.ts';
+import type { DetectResponse, ModelList, Problem, SegmentResponse } from '../../../openapi/types.ts';
+import { byteProducts } from '../../../server/inference/cpu_features.ts';
 import { classColor } from '../../../server/playground/colors.ts';
+import { overlap } from '../boxes.ts';
 import type { TestServer } from '../harness.ts';
 import { sample, start, startReady, until } from '../harness.ts';
 
@@ -52,6 +54,7 @@ async function open(
   use: (opened: Opened) => Promise<void>,
   view: View = {},
   url = server.url,
+  prepare: (page: Page) => Promise<unknown> = async () => {},
 ): Promise<void> {
   const { width = 1280, height = 900, colorScheme = 'light' } = view;
   const context = await browser.newContext({ viewport: { width, height }, colorScheme });
@@ -72,6 +75,7 @@ async function open(
         complaints.push(message.text());
       }
     });
+    await prepare(page);
     await page.goto(url);
     await page.locator('#model option').nth(1).waitFor({ state: 'attached' });
     await use({ page, context, posts, complaints });
@@ -149,6 +153,35 @@ describe('detection', () => {
       assert.match(await page.locator('#stages .inference dd').innerText(), /^[\d.]+ ms$/);
       const [whole, inference] = [page.locator('#bar'), page.locator('#bar .inference')].map(rectangle);
       assert.ok((await inference)!.width > 0 && (await inference)!.width < (await whole)!.width);
+    }));
+
+  test('puts its boxes and labels where the things are on the screen', () =>
+    open(async ({ page }) => {
+      await pick(page, 'street.jpg');
+      await boxes(page).nth(1).waitFor();
+      const photo = await rectangle(page.locator('#image'));
+      // As samples/street.svg draws them, 640 pixels wide.
+      const drawn = [
+        { label: 'stop sign', x: 200, y: 150, radius: 100 },
+        { label: 'clock', x: 510, y: 150, radius: 70 },
+      ];
+      for (const [at, { label, x, y, radius }] of drawn.entries()) {
+        const [box, tag] = [boxes(page), page.locator('#overlay .tag')].map((all) => all.nth(at));
+        const seen = await rectangle(box!);
+        const scale = 640 / photo.width;
+        const [left, top] = [(seen.x - photo.x) * scale, (seen.y - photo.y) * scale];
+        const found = {
+          x_min: left,
+          y_min: top,
+          x_max: left + seen.width * scale,
+          y_max: top + seen.height * scale,
+        };
+        const thing = { x_min: x - radius, y_min: y - radius, x_max: x + radius, y_max: y + radius };
+        assert.ok(overlap(found, thing) > 0.8, `${label}: ${JSON.stringify(found)}`);
+        const text = await rectangle(tag!);
+        assert.ok((await tag!.innerText()).startsWith(label));
+        assert.ok(Math.abs(text.x - seen.x) < 2 && Math.abs(text.y + text.height - seen.y) < 2, label);
+      }
     }));
 
   test('filters by score at once, without a request, as the server would', () =>
@@ -414,6 +447,68 @@ describe('models', () => {
   });
 });
 
+describe('the precision', () => {
+  test("is the model's default one, and where there is another it can be picked", async () => {
+    const free = await startReady({ models: [DETECTOR, SEGMENTER], precision: 'auto' });
+    const both = byteProducts() !== undefined;
+    try {
+      await open(
+        async ({ page, posts }) => {
+          const options = page.locator('#precision option');
+          await page.locator('#facts').filter({ hasText: 'AP' }).waitFor();
+          assert.deepEqual(await options.allTextContents(), both ? ['int8', 'fp32'] : ['fp32']);
+          assert.equal(await page.locator('#precision').isEnabled(), both);
+          assert.equal(await page.locator('#fallback').isVisible(), !both);
+          await pick(page, 'cat.jpg');
+          await rows(page).getByText('cat').waitFor();
+          assert.doesNotMatch(posts[0] ?? '', /precision/);
+          const work = page.locator('#work');
+          assert.match(await work.innerText(), both ? / in int8 / : / in fp32 /);
+          if (!both) return;
+          const facts = await page.locator('#facts').innerText();
+          await page.locator('#precision').selectOption('fp32');
+          await work.filter({ hasText: ' in fp32 ' }).waitFor();
+          assert.match(posts[1] ?? '', /&precision=fp32&/);
+          assert.match(await page.locator('#curl').inputValue(), /&precision=fp32&/);
+          assert.notEqual(await page.locator('#facts').innerText(), facts);
+          // It stays picked with another model that has it.
+          await page.locator('#model').selectOption(SEGMENTER);
+          await summaryIs(page, /1 class/);
+          assert.match(posts[2] ?? '', /^\/v1\/segment\?.*&precision=fp32$/);
+          assert.equal(await page.locator('#precision').inputValue(), 'fp32');
+        },
+        {},
+        free.url,
+      );
+    } finally {
+      await free.stop();
+    }
+  });
+
+  test('that is not what the server was made for says why', () => {
+    const detail = 'int8 would be slower on this CPU: it lacks the instructions for products of bytes';
+    const fallBack = (page: Page) =>
+      page.route('**/v1/models', async (route) => {
+        const response = await route.fetch();
+        const { models } = (await response.json()) as ModelList;
+        const precision_fallback = { reason: 'cpu', detail } as const;
+        await route.fulfill({
+          response,
+          json: { models: models.map((model) => ({ ...model, precision_fallback })) },
+        });
+      });
+    return open(
+      async ({ page }) => {
+        assert.equal(await page.locator('#fallback').innerText(), `Runs in fp32: ${detail}.`);
+        assert.equal(await page.locator('#precision').getAttribute('aria-describedby'), 'fallback');
+      },
+      {},
+      server.url,
+      fallBack,
+    );
+  });
+});
+
 describe('the keyboard alone', () => {
   test('reaches everything in the order of the page, and does what the mouse does', () =>
     open(async ({ page }) => {
@@ -469,6 +564,7 @@ describe('at every width and in both colour schemes', () => {
                 [
                   '#stage',
                   '.strip',
+                  '#precision',
                   '#slider',
                   '#chips',
                   '#summary',

@@ -4,16 +4,13 @@ import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import type { Problem } from '../../../openapi/types.ts';
 import type { TestServer } from '../harness.ts';
-import { scrape, start } from '../harness.ts';
+import { scrape, startReady } from '../harness.ts';
 
 let server: TestServer;
 before(async () => {
-  server = await start();
+  server = await startReady({ models: [] });
 });
-after(async () => {
-  await server.ready;
-  await server.stop();
-});
+after(() => server.stop());
 
 const get = (path: string, init: RequestInit = {}) => fetch(`${server.url}${path}`, init);
 const text = async (path: string) => (await get(path)).text();

@@ -1,4 +1,4 @@
-// The page in a browser (Debian: apt-get install chromium), against a server with its models.
+// The page in a browser (Debian: apt-get install chromium curl), against a server with its models; screenshots/ keeps what it looked like.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,6 +21,8 @@ import { sample, start, startReady, until } from '../harness.ts';
 const DETECTOR = 'ssdlite_mobilenet_v2_coco';
 const SEGMENTER = 'deeplabv3_mobilenet_v2_voc';
 const SCREENSHOTS = 'screenshots';
+/** A photo of more than one of the segmentation model's classes. */
+const MOTORBIKE = '../shared/eval/images/000000013177.jpg';
 const sh = promisify(execFile);
 
 let server: TestServer;
@@ -103,6 +105,14 @@ const detect = (bytes: Buffer, threshold: number) =>
 
 const rectangle = async (locator: Locator) =>
   (await locator.boundingBox()) ?? assert.fail('it is not visible');
+
+/** What a button of this name saves. */
+async function download(page: Page, name: string): Promise<{ name: string; bytes: Buffer }> {
+  const coming = page.waitForEvent('download');
+  await page.getByRole('button', { name, exact: true }).click();
+  const file = await coming;
+  return { name: file.suggestedFilename(), bytes: readFileSync(await file.path()) };
+}
 
 /** The boxes drawn are where the API says, in pixels of the upright photo, on a photo of its proportions. */
 async function assertBoxes(page: Page, { detections, image }: DetectResponse): Promise<void> {
@@ -402,24 +412,48 @@ describe('segmentation', () => {
     open(async ({ page }) => {
       await choose(page);
       const answer = await segment();
-      const download = async (name: string) => {
-        const coming = page.waitForEvent('download');
-        await page.getByRole('button', { name, exact: true }).click();
-        const file = await coming;
-        return { name: file.suggestedFilename(), bytes: readFileSync(await file.path()) };
-      };
-      const png = await download('PNG');
+      const png = await download(page, 'PNG');
       const { width, height, data } = decode(new Uint8Array(png.bytes));
       assert.deepEqual([png.name, { width, height }], ['cat.classes.png', answer.image]);
       for (const { class_id, pixels } of answer.segments) {
         assert.equal(Array.from(data).filter((id) => id === class_id).length, pixels);
       }
-      const rle = await download('RLE');
+      const rle = await download(page, 'RLE');
       const { segments } = JSON.parse(rle.bytes.toString()) as SegmentResponse;
       assert.deepEqual([rle.name, segments], ['cat.rle.json', answer.segments]);
-      const whole = await download('JSON');
+      const whole = await download(page, 'JSON');
       assert.equal(whole.name, 'cat.json');
       assert.ok('png' in (JSON.parse(whole.bytes.toString()) as SegmentResponse).segments[0]!.mask);
+    }));
+});
+
+describe('segmentation of several classes', () => {
+  test('has a legend, and a class that is hidden is neither drawn nor downloaded', () =>
+    open(async ({ page, posts }) => {
+      await page.locator('#model').selectOption(SEGMENTER);
+      await page.locator('#file').setInputFiles(MOTORBIKE);
+      await summaryIs(page, /classes on/);
+      const query = `model=${SEGMENTER}&format=rle`;
+      const { segments } = await ask<SegmentResponse>('segment', readFileSync(MOTORBIKE), query);
+      const labels = segments.map(({ label }) => label);
+      assert.ok(labels.includes('motorbike') && labels.includes('person'), String(labels));
+      assert.deepEqual(await chips(page).allInnerTexts(), labels);
+      const masks = page.locator('#overlay .mask');
+      assert.equal(await masks.count(), labels.length);
+      const asked = posts.length;
+      await page.getByRole('button', { name: 'person', exact: true }).click();
+      assert.equal(await masks.count(), labels.length - 1);
+      assert.equal(posts.length, asked);
+      const left = segments.filter(({ label }) => label !== 'person');
+      const classes = `&classes=${left.map(({ label }) => label).join(',')}'`;
+      assert.ok((await page.locator('#curl').inputValue()).endsWith(classes));
+      const { data } = decode(new Uint8Array((await download(page, 'PNG')).bytes));
+      for (const { label, class_id, pixels } of segments) {
+        const wanted = label === 'person' ? 0 : pixels;
+        assert.equal(Array.from(data).filter((id) => id === class_id).length, wanted, label);
+      }
+      const rle = JSON.parse((await download(page, 'RLE')).bytes.toString()) as SegmentResponse;
+      assert.deepEqual(rle.segments, left);
     }));
 });
 
@@ -545,8 +579,10 @@ describe('the keyboard alone', () => {
       await tabTo(/^download-json$/);
       // After the dialogue of the button that goes away with the first photo, the focus is not lost.
       await page.reload();
-      await page.locator('#choose').focus();
-      await page.locator('#file').setInputFiles('samples/clock.jpg');
+      await tabTo(/^choose$/);
+      const dialogue = page.waitForEvent('filechooser');
+      await page.keyboard.press('Enter');
+      await (await dialogue).setFiles('samples/clock.jpg');
       await rows(page).first().waitFor();
       assert.equal(await focused(), 'add');
     }));
@@ -601,6 +637,9 @@ describe('at every width and in both colour schemes', () => {
             await pick(page, 'cat.jpg');
             await summaryIs(page, /1 class/);
             await check('segmentation');
+            await page.locator('#file').setInputFiles(MOTORBIKE);
+            await summaryIs(page, /classes on/);
+            await check('classes');
             await page
               .locator('#file')
               .setInputFiles({ name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no photo') });

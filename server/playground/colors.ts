@@ -5,8 +5,8 @@ export type Rgb = readonly [red: number, green: number, blue: number];
 
 const GOLDEN_ANGLE = 137.50776405;
 /** Neighbouring ids get far hues and, where hues come close again, another lightness; all are light enough for black text. */
-const LIGHTNESS = [0.8, 0.9, 0.72] as const;
-const CHROMA = 0.16;
+const LIGHTNESS = [0.86, 0.78, 0.7] as const;
+const CHROMA = 0.2;
 
 /** Colour of a class: bright, so that its boxes and masks show on dark photos and in dark mode. */
 export function classColor(classId: number): Rgb {

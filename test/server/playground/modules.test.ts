@@ -62,6 +62,15 @@ describe('colours of classes', () => {
     }
   });
 
+  test('differ clearly between any two of the segmentation models, whose masks lie side by side', () => {
+    for (const a of ids.slice(1, 21)) {
+      for (const b of ids.slice(1, a)) {
+        const distance = Math.hypot(...classColor(a).map((value, at) => value - (classColor(b)[at] ?? 0)));
+        assert.ok(distance > 38, `${a} and ${b} are ${distance} apart`);
+      }
+    }
+  });
+
   test('have ink that reads on any colour', () => {
     for (let red = 0; red < 256; red += 15) {
       for (let green = 0; green < 256; green += 15) {

@@ -2,7 +2,7 @@
 // `start`, `test` and the `thinlens` command call this themselves: install scripts are off in this project
 // (.npmrc), and npm's pre/post scripts are off with them.
 import { spawnSync } from 'node:child_process';
-import { readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,9 +15,14 @@ const sources = [
   'openapi',
   'test',
   'bench',
+  'samples',
   'tsconfig.json',
   'package-lock.json',
 ];
+/** The web page: its own TypeScript project, since browsers have other globals than Node, and files that are copied as they are. */
+const page = join('server', 'playground');
+const pageFiles = /\.(html|css|svg)$/;
+const pageSamples = ['cat.jpg', 'coffee.jpg', 'street.jpg'];
 const stamp = join(root, 'dist', '.stamp');
 
 /** Newest modification time (ms) of a file, or of any file or folder under a folder; folders count, so that a deleted file shows. */
@@ -47,13 +52,19 @@ export function buildIfStale() {
   // Built beside and renamed into place: an interrupted build leaves the old one, two at once do not mix, and a file that was
   // renamed or deleted does not live on in dist/, where tests are found by listing.
   const target = join(root, `dist.${process.pid}.tmp`);
-  const result = spawnSync(process.execPath, [compiler, '-p', root, '--outDir', target], {
-    stdio: ['ignore', 2, 2],
-  });
-  if (result.status !== 0) {
-    rmSync(target, { recursive: true, force: true });
-    process.exit(result.status ?? 1);
+  for (const project of [root, join(root, page)]) {
+    const result = spawnSync(process.execPath, [compiler, '-p', project, '--outDir', target], {
+      stdio: ['ignore', 2, 2],
+    });
+    if (result.status !== 0) {
+      rmSync(target, { recursive: true, force: true });
+      process.exit(result.status ?? 1);
+    }
   }
+  for (const name of readdirSync(join(root, page)).filter((file) => pageFiles.test(file))) {
+    cpSync(join(root, page, name), join(target, page, name));
+  }
+  for (const name of pageSamples) cpSync(join(root, 'samples', name), join(target, page, name));
   writeFileSync(join(target, '.stamp'), '');
   // The stamp carries the time the build began: an edit made while tsc ran is newer than it.
   utimesSync(join(target, '.stamp'), started, started);

@@ -18,6 +18,7 @@ import { backboneRoutes } from './routes/backbones.ts';
 import { detectRoute } from './routes/detect.ts';
 import { modelRoutes } from './routes/models.ts';
 import { operationRoutes } from './routes/operation.ts';
+import { pageRoutes } from './routes/page.ts';
 import { segmentRoute } from './routes/segment.ts';
 import { sendProblem } from './send.ts';
 
@@ -53,6 +54,7 @@ export function createApp(parts: AppParts): Express {
       contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
     }),
   );
+  app.use(pageRoutes());
   app.use(acceptsJson);
   app.use(noOptions);
   const intake = new ImageIntake(settings);

@@ -67,6 +67,7 @@ test('the operations are those of the API', () => {
       ['readyz', 'GET', '/readyz'],
       ['healthz', 'GET', '/healthz'],
       ['metrics', 'GET', '/metrics'],
+      ['page', 'GET', '/'],
       ['openapiDocument', 'GET', '/openapi.json'],
     ],
   );

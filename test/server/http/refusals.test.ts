@@ -251,7 +251,8 @@ async function stray(path: string, init: RequestInit = {}) {
 
 describe('a request for what there is not', () => {
   for (const path of [
-    '/',
+    '/index.html',
+    '/playground/nothing.js',
     '/v1',
     '/v1/detections',
     '/v1/detect/1',

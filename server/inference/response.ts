@@ -1,4 +1,5 @@
 import type { DetectResponse, SegmentResponse } from '../../openapi/types.ts';
+import { namesOf } from '../zoo/labels.ts';
 import type { ModelRecord, Precision } from '../zoo/record.ts';
 import type { DetectOutcome, SegmentOutcome, StageTimes } from './protocol.ts';
 
@@ -21,7 +22,7 @@ export function detectResponse(
   { image, objects, times, queued }: DetectOutcome & { readonly queued: number },
   total: number,
 ): DetectResponse {
-  const names = new Map(record.labels.map(({ classId, label }) => [classId, label]));
+  const names = namesOf(record);
   return {
     model: record.name,
     precision,

@@ -51,8 +51,8 @@ export function paintBoxes(canvas: Canvas, boxes: readonly LabelledBox[]): void 
   const labels = framed.map(({ frame, classId, label, score }): Label => {
     const percent = `${Math.round(100 * score)}%`;
     return {
-      text: `${label} ${percent}`,
-      short: label,
+      texts: [`${label} ${percent}`, percent],
+      name: label,
       color: classColor(classId),
       places: (plate) => placesAt(frame, plate, edge),
     };

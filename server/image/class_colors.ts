@@ -4,22 +4,57 @@
 /** Red, green and blue, 0 to 255. */
 export type Rgb = readonly [red: number, green: number, blue: number];
 
-const GOLDEN_ANGLE = 137.50776405;
-/** Neighbouring ids get far hues and, where hues come close again, another lightness; all are light enough for black text. */
-const LIGHTNESS = [0.8, 0.9, 0.72] as const;
-const CHROMA = 0.16;
+/** As many ids as a class map can have. */
+const COUNT = 256;
+/** Candidates have multiples of this in each channel. */
+const STEP = 17;
+/** In OKLab: light enough for black text and for dark photos, dark enough for white pages, and clearly no grey. */
+const LIGHTNESS = [0.6, 0.92] as const;
+const CHROMA = 0.08;
+const FIRST: Rgb = [0, 204, 255];
 
-/** Colour of a class: bright, so that its boxes and masks show on dark photos and in dark mode. */
+type Lab = readonly [lightness: number, a: number, b: number];
+
+let palette: readonly Rgb[] | undefined;
+
+/**
+ * Colour of a class: each id's is the one that is farthest from those of all lower ids, so that the classes of a small dataset are
+ * far apart, and those of a large one as far as can be. Ids beyond 255 begin again.
+ */
 export function classColor(classId: number): Rgb {
-  const hue = (classId * GOLDEN_ANGLE) % 360;
-  const lightness = LIGHTNESS[classId % LIGHTNESS.length] as number;
-  // Not every hue has that much chroma in sRGB at that lightness: the most that fits.
-  for (let chroma = CHROMA; ; chroma -= 0.01) {
-    const color = fromOklch(lightness, chroma, hue);
-    if (chroma <= 0 || color.every((value) => value >= 0 && value <= 255)) {
-      return color.map((value) => Math.round(Math.min(255, Math.max(0, value)))) as unknown as Rgb;
+  palette ??= farthestFirst();
+  return palette[classId % COUNT] as Rgb;
+}
+
+/** Source: Gonzalez, "Clustering to minimize the maximum intercluster distance" (1985): the farthest-first traversal. */
+function farthestFirst(): Rgb[] {
+  const candidates = suitableColors().map((color) => ({ color, lab: oklab(color), far: Infinity }));
+  const chosen: Rgb[] = [];
+  let next = { color: FIRST, lab: oklab(FIRST), far: 0 };
+  while (chosen.length < COUNT) {
+    chosen.push(next.color);
+    const { lab } = next;
+    for (const candidate of candidates) {
+      // Rounded: the last bits of powers and roots differ between JavaScript engines, and the colours must not.
+      const distance = Math.round(
+        1e6 * Math.hypot(...candidate.lab.map((value, i) => value - (lab[i] as number))),
+      );
+      candidate.far = Math.min(candidate.far, distance);
     }
+    next = candidates.reduce((best, candidate) => (candidate.far > best.far ? candidate : best));
   }
+  return chosen;
+}
+
+function suitableColors(): Rgb[] {
+  const levels = Array.from({ length: 255 / STEP + 1 }, (_, level) => level * STEP);
+  const all = levels.flatMap((red) =>
+    levels.flatMap((green) => levels.map((blue): Rgb => [red, green, blue])),
+  );
+  return all.filter((color) => {
+    const [lightness, a, b] = oklab(color);
+    return lightness >= LIGHTNESS[0] && lightness <= LIGHTNESS[1] && Math.hypot(a, b) >= CHROMA;
+  });
 }
 
 /** Black or white, whichever reads better on `color`: at least 4.5 to 1 for any colour. */
@@ -35,10 +70,7 @@ export function css([red, green, blue]: Rgb): string {
 
 /** Relative luminance, 0 to 1. Source: WCAG 2.2, "relative luminance". */
 function luminance(color: Rgb): number {
-  const [red, green, blue] = color.map((value) => {
-    const share = value / 255;
-    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
-  }) as unknown as Rgb;
+  const [red, green, blue] = linear(color);
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
@@ -47,23 +79,23 @@ function contrast(a: number, b: number): number {
   return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
 }
 
-/**
- * sRGB of a colour in OKLCH, beyond 0 to 255 where sRGB does not have it.
- * Source: Björn Ottosson, "A perceptual color space for image processing" (2020).
- */
-function fromOklch(lightness: number, chroma: number, hue: number): Rgb {
-  const angle = (hue * Math.PI) / 180;
-  const a = chroma * Math.cos(angle);
-  const b = chroma * Math.sin(angle);
-  const long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
-  const medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3;
-  const short = (lightness - 0.0894841775 * a - 1.291485548 * b) ** 3;
-  const linear = [
-    4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
-    -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
-    -0.0041960863 * long - 0.7034186147 * medium + 1.707614701 * short,
+/** Linear light of an sRGB colour's channels, 0 to 1. Source: IEC 61966-2-1. */
+function linear(color: Rgb): Rgb {
+  return color.map((value) => {
+    const share = value / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  }) as unknown as Rgb;
+}
+
+/** A colour in OKLab, where distances are about as large as they look. Source: Björn Ottosson, "A perceptual color space for image processing" (2020). */
+function oklab(color: Rgb): Lab {
+  const [red, green, blue] = linear(color);
+  const long = Math.cbrt(0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue);
+  const medium = Math.cbrt(0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue);
+  const short = Math.cbrt(0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue);
+  return [
+    0.2104542553 * long + 0.793617785 * medium - 0.0040720468 * short,
+    1.9779984951 * long - 2.428592205 * medium + 0.4505937099 * short,
+    0.0259040371 * long + 0.7827717662 * medium - 0.808675766 * short,
   ];
-  return linear.map(
-    (value) => 255 * (value <= 0.0031308 ? 12.92 * value : 1.055 * value ** (1 / 2.4) - 0.055),
-  ) as unknown as Rgb;
 }

@@ -8,6 +8,8 @@ import type { Region, Size } from './region.ts';
 export const BLACK: Rgb = [0, 0, 0];
 export const WHITE: Rgb = [255, 255, 255];
 
+/** Lines are so thick, as a share of the picture's side. */
+const LINE_SHARE = 0.005;
 /** Capitals are so high, as a share of the picture's side, and never lower than so many pixels unless the picture is. */
 const CAP_SHARE = 0.018;
 const LOWEST_CAP = 8;
@@ -30,7 +32,7 @@ export interface Style {
 export function styleFor({ width, height }: Size): Style {
   // Of a long strip the short side counts.
   const side = Math.min(Math.sqrt(width * height), 3 * Math.min(width, height));
-  const line = Math.max(2, Math.round(0.004 * side));
+  const line = Math.max(2, Math.round(LINE_SHARE * side));
   const edge = Math.max(1, Math.round(line / 4));
   let cap = Math.max(LOWEST_CAP, Math.round(CAP_SHARE * side));
   while (cap >= LEAST_CAP && plateHeight(new Lettering(cap), edge) > height) cap--;
@@ -39,9 +41,10 @@ export function styleFor({ width, height }: Size): Style {
 
 /** A text and where it may stand. */
 export interface Label {
-  readonly text: string;
-  /** What it is shortened to where there is no room; the text with its end left off where absent. */
-  readonly short?: string;
+  /** What says most first; a later one stands in where only that finds a free place. */
+  readonly texts: readonly [string, ...string[]];
+  /** What is left of the first where the picture is too narrow for it, its own end left off as need be. */
+  readonly name: string;
   readonly color: Rgb;
   /** Upper left corners for a plate of a size, the best first; they may lie off the picture. */
   readonly places: (plate: Size) => readonly (readonly [left: number, top: number])[];
@@ -55,7 +58,7 @@ interface Plate {
 
 /**
  * Writes labels on plates of their colour, in black or white, whichever reads better. A plate lies on the picture, and off the others
- * where one of its places is free; where none is, it goes below them.
+ * where it finds a free place; where it does not, it goes below them.
  * @param labels the more important ones first: they choose first
  * @param spared not to be covered where another place is free
  */
@@ -69,16 +72,18 @@ export function drawLabels(
   const lettering = new Lettering(cap);
   const beside = Math.max(1, Math.round(PADDING * cap));
   const plates: Plate[] = [];
-  for (const { text, short = text, color, places } of labels) {
+  for (const { texts, name, color, places } of labels) {
     const room = canvas.width - 2 * (beside + edge);
-    const fitting = lettering.measure(text) <= room ? text : lettering.shorten(short, room);
-    if (fitting === '') continue;
-    const plate = {
-      width: lettering.measure(fitting) + 2 * (beside + edge),
-      height: plateHeight(lettering, edge),
-    };
+    const fitting = texts.filter((text) => lettering.measure(text) <= room);
+    const wanted = fitting[0] === texts[0] ? fitting : [lettering.shorten(name, room)];
+    const areas = wanted.map((text) => {
+      const width = lettering.measure(text) + 2 * (beside + edge);
+      const size = { width, height: plateHeight(lettering, edge) };
+      return { text, color, areas: areasAt(places(size), size, canvas) };
+    });
     const taken = plates.map(({ area }) => area);
-    plates.push({ area: freePlace(canvas, plate, places(plate), taken, spared), text: fitting, color });
+    const plate = freePlate(areas, [...taken, ...spared]) ?? freePlate(areas, taken) ?? lastResort(areas);
+    if (plate && plate.text !== '') plates.push(plate);
   }
   for (const { area, text, color } of plates.toReversed()) {
     fillRectangle(canvas, area, BLACK);
@@ -90,28 +95,36 @@ export function drawLabels(
 
 const plateHeight = (lettering: Lettering, edge: number) => lettering.height + 2 * edge;
 
-function freePlace(
-  canvas: Size,
-  plate: Size,
-  places: readonly (readonly [number, number])[],
-  taken: readonly Region[],
-  spared: readonly Region[],
-): Region {
-  const areas: Region[] = [];
-  for (const [x, y] of places) {
-    const [left, top] = [Math.round(x), Math.round(y)];
-    // Moved far up or down it would no longer say what it belongs to.
-    if (top < 0 || top + plate.height > canvas.height) continue;
-    areas.push(within(canvas, plate, left, top));
+/** A text, and where its plate may stand, the best place first. */
+interface Choice {
+  readonly text: string;
+  readonly color: Rgb;
+  readonly areas: readonly Region[];
+}
+
+/** The first choice of text and place that lies off all `others`. */
+function freePlate(choices: readonly Choice[], others: readonly Region[]): Plate | undefined {
+  for (const { text, color, areas } of choices) {
+    const area = areas.find((place) => !others.some((other) => isOverlapping(place, other)));
+    if (area) return { text, color, area };
   }
-  const isFree = (others: readonly Region[]) => (area: Region) =>
-    !others.some((other) => isOverlapping(area, other));
-  const [first = [0, 0]] = places;
-  return (
-    areas.find(isFree([...taken, ...spared])) ??
-    areas.find(isFree(taken)) ??
-    areas[0] ??
-    within(canvas, plate, Math.round(first[0]), Math.round(first[1]))
+  return undefined;
+}
+
+/** The least text at its best place. */
+function lastResort(choices: readonly Choice[]): Plate | undefined {
+  const least = choices.at(-1);
+  const area = least?.areas[0];
+  return least && area && { text: least.text, color: least.color, area };
+}
+
+/** The places at which a plate lies on the picture, moved there from its left or right; the best one moved if there is none. */
+function areasAt(places: readonly (readonly [number, number])[], plate: Size, canvas: Size): Region[] {
+  const whole = places.map(([left, top]) => [Math.round(left), Math.round(top)] as const);
+  // Moved far up or down it would no longer say what it belongs to.
+  const fitting = whole.filter(([, top]) => top >= 0 && top + plate.height <= canvas.height);
+  return (fitting.length > 0 ? fitting : whole.slice(0, 1)).map(([left, top]) =>
+    within(canvas, plate, left, top),
   );
 }
 

@@ -62,9 +62,11 @@ export function paintClasses(canvas: Canvas, { map, background, names }: ClassPi
   const present = [...places.keys()].filter((classId) => classId !== background && names.has(classId));
   const labels = present.map((classId): Label => {
     const [x, y] = places.get(classId) as readonly [number, number];
+    const name = names.get(classId) as string;
     return {
-      text: names.get(classId) as string,
-      color: colors[classId] as NonNullable<(typeof colors)[0]>,
+      texts: [name],
+      name,
+      color: classColor(classId),
       places: ({ width, height }) =>
         [0, -1, 1, -2, 2, -3, 3].map((step) => [x - width / 2, y - height / 2 + step * height]),
     };

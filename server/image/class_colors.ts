@@ -8,9 +8,11 @@ export type Rgb = readonly [red: number, green: number, blue: number];
 const COUNT = 256;
 /** Candidates have multiples of this in each channel. */
 const STEP = 17;
-/** In OKLab: light enough for black text and for dark photos, dark enough for white pages, and clearly no grey. */
-const LIGHTNESS = [0.6, 0.92] as const;
-const CHROMA = 0.08;
+/** Black text on a class's colour has at least this contrast. Source: WCAG 2.2, success criterion 1.4.6. */
+const CONTRAST = 7;
+/** In OKLab: dark enough for white pages, and clearly no grey. */
+const LIGHTEST = 0.92;
+const CHROMA = 0.07;
 const FIRST: Rgb = [0, 204, 255];
 
 type Lab = readonly [lightness: number, a: number, b: number];
@@ -53,7 +55,7 @@ function suitableColors(): Rgb[] {
   );
   return all.filter((color) => {
     const [lightness, a, b] = oklab(color);
-    return lightness >= LIGHTNESS[0] && lightness <= LIGHTNESS[1] && Math.hypot(a, b) >= CHROMA;
+    return contrast(luminance(color), 0) >= CONTRAST && lightness <= LIGHTEST && Math.hypot(a, b) >= CHROMA;
   });
 }
 

@@ -8,12 +8,12 @@ import { decode } from 'fast-png';
 import sharp from 'sharp';
 import type { Rle } from '../../heads/deeplabv3/rle.ts';
 import { decodeRle } from '../../heads/deeplabv3/rle.ts';
-import { VOC_COLORS } from '../../heads/deeplabv3/voc_colors.ts';
 import type { SegmentResponse } from '../../openapi/types.ts';
 import type { PlanOptions } from '../../server/commands/plan_files.ts';
 import { planFiles } from '../../server/commands/plan_files.ts';
 import type { SegmentFilesOptions } from '../../server/commands/segment_files.ts';
 import { segmentFiles } from '../../server/commands/segment_files.ts';
+import { classColor } from '../../server/image/class_colors.ts';
 import { assertRefused, thinlens } from './child.ts';
 import { startReady } from './harness.ts';
 
@@ -123,7 +123,7 @@ describe('thinlens segment', () => {
       classes.data.forEach((id, at) => {
         for (let c = 0; c < 3; c++) {
           const value = photo[at * 3 + c] as number;
-          const color = VOC_COLORS[id * 3 + c] as number;
+          const color = classColor(id)[c] as number;
           off += Math.abs((shown[at * 3 + c] as number) - (id === 0 ? value : (value + color) / 2));
         }
       });

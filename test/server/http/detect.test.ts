@@ -328,7 +328,9 @@ describe('a picture', () => {
     const turned = await sharp(photos.street).rotate(-90).withMetadata({ orientation: 6 }).png().toBuffer();
     for (const query of [{}, { classes: 'clock' }, { region: '400,50,640,260' }, { score_threshold: 1 }]) {
       const { detections } = result(await post(server, turned, query));
-      const drawn = await rasterOf(answered(await post(server, turned, query, { Accept: 'image/png' })).bytes);
+      const drawn = await rasterOf(
+        answered(await post(server, turned, query, { Accept: 'image/png' })).bytes,
+      );
       const expected = await rasterOf(photos.street);
       paintBoxes(
         expected,

@@ -89,7 +89,7 @@ describe('thinlens detect', () => {
   test('--out writes the photos as the server draws them, and overwrites nothing unasked', async () => {
     const [out, odd] = [join(folder, 'drawn', 'here'), join(folder, 'odd.webp')];
     await sharp(FILES[1]).webp().toFile(odd);
-    const run = ['detect', '--out', out, ...FILES, odd];
+    const run = ['detect', '--precision', 'fp32', '--out', out, ...FILES, odd];
     const { exit, stdout, stderr } = await thinlens([...run, '--json']);
     assert.deepEqual([exit, stderr], [[0, null], '']);
     const { images } = json(stdout) as { images: (DetectResponse & { written: { picture: string } })[] };

@@ -25,6 +25,14 @@ export interface paths {
          *     Options are query parameters, whatever the body. More than one `image` file, or `images`, is a batch and
          *     answers `{"results": [...]}` in the order sent. A batch succeeds or fails as a whole: a problem that belongs to
          *     one image carries its `index`, counted from 0.
+         *
+         *     What answers is the `Accept` header's choice:
+         *
+         *     - `application/json`, also where there is no preference: every object that was found;
+         *     - `image/jpeg` or `image/png`: the image as a person sees it, at its own size, with boxes, labels and scores drawn on it. A
+         *       class id has the same colour in every picture.
+         *
+         *     A picture answers one image: for a batch it is 406 `not_acceptable`.
          */
         readonly post: operations["detect"];
         readonly delete?: never;
@@ -51,7 +59,7 @@ export interface paths {
          *     - `image/png`: a palette PNG of the image's size whose indices are class ids, in the colours of PASCAL VOC; 0 is the
          *       background of the models here, and of an imported model that has none every class is one;
          *     - with `overlay=true`, `image/jpeg` (also where there is no preference) or `image/png`: the image with its classes laid
-         *       over it.
+         *       over it, each outlined, named and in its own colour (not VOC's: those of pictures of `POST /v1/detect`).
          *
          *     A picture answers one image: for a batch it is 406 `not_acceptable`. The network looks at the whole image, its long side
          *     resized to the model's input and its proportions kept (but for strips beyond 32:1), so that `madds` depends on the image.
@@ -995,6 +1003,8 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["DetectResponse"] | components["schemas"]["DetectBatchResponse"];
+                    readonly "image/jpeg": string;
+                    readonly "image/png": string;
                 };
             };
             readonly 400: components["responses"]["BadRequest"];
@@ -1052,7 +1062,7 @@ export interface operations {
                  *     probability at every pixel. JSON only.
                  */
                 readonly confidence?: boolean;
-                /** @description Answer with the image itself and its classes laid over it, half transparent and outlined. */
+                /** @description Answer with the image itself and its classes laid over it, half transparent, outlined and named. */
                 readonly overlay?: boolean;
             };
             readonly header?: {

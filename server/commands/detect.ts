@@ -2,14 +2,19 @@ import { readFile } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import type { DetectResponse } from '../../openapi/types.ts';
+import { answerDetect } from '../inference/detect_answer.ts';
 import type { PrecisionSetting } from '../inference/precision.ts';
 import { detectResponse } from '../inference/response.ts';
 import { readSettings } from '../settings.ts';
+import { writeAtomically } from '../zoo/files.ts';
 import { costOf } from '../zoo/network.ts';
 import { defaultModel } from '../zoo/records.ts';
-import { numberBetween } from './arguments.ts';
+import { CommandError, numberBetween } from './arguments.ts';
+import type { DetectFiles } from './detect_files.ts';
+import { detectFiles, pictureTypeOf } from './detect_files.ts';
 import { openDetector, precisionOption } from './open_model.ts';
 import { eachPhoto } from './photo_files.ts';
+import { makeOut, planFiles } from './plan_files.ts';
 import { noProgress } from './progress.ts';
 
 interface Options {
@@ -19,7 +24,14 @@ interface Options {
   readonly iouThreshold: number;
   readonly maxDetections: number;
   readonly agnosticNms?: boolean;
+  readonly out?: string;
+  readonly force?: boolean;
   readonly json?: boolean;
+}
+
+/** What is said of one photo, and of the file that it was drawn to. */
+interface Answer extends DetectResponse {
+  readonly written?: DetectFiles;
 }
 
 /** `thinlens detect FILE...`: boxes of photos, without a server. */
@@ -43,11 +55,18 @@ export function detectCommand(): Command {
       100,
     )
     .option('--agnostic-nms', 'let boxes of different classes suppress each other')
+    .option('--out <dir>', 'folder to write the photos to with boxes, labels and scores drawn on them')
+    .option('--force', 'replace files that are there')
     .option('--json', 'print one JSON object')
     .action(detect);
 }
 
 async function detect(files: readonly string[], options: Options): Promise<void> {
+  const { out } = options;
+  if (out === undefined && options.force)
+    throw new CommandError('--force replaces files of --out, and --out is not given');
+  const planned =
+    out === undefined ? undefined : await planFiles(files, (file) => detectFiles(file, out), options);
   const detector = await openDetector(options.model, options.precision);
   const served = {
     record: detector.record,
@@ -55,15 +74,24 @@ async function detect(files: readonly string[], options: Options): Promise<void>
     madds: costOf(detector.record).madds,
   };
   const { maxImagePixels: maxPixels } = readSettings({}, process.env);
-  const find = async (file: string) => {
+  if (out !== undefined) await makeOut(out);
+  const find = async (file: string): Promise<Answer> => {
     const started = performance.now();
     const encoded = await readFile(file);
-    const outcome = await detector.detect(
+    const written = planned?.get(file);
+    const { body, ...outcome } = await answerDetect(
+      detector,
       { kind: 'encoded', bytes: encoded },
-      { ...options, agnosticNms: options.agnosticNms ?? false },
+      {
+        ...options,
+        agnosticNms: options.agnosticNms ?? false,
+        ...(written && { picture: pictureTypeOf(written) }),
+      },
       { maxPixels },
     );
-    return detectResponse(served, { ...outcome, queued: 0 }, performance.now() - started);
+    if (written && body) await writeAtomically(written.picture, body);
+    const response = detectResponse(served, { ...outcome, queued: 0 }, performance.now() - started);
+    return { ...(written && { written }), ...response };
   };
   const show = options.json ? () => {} : print;
   const images = await eachPhoto(files, find, { progress: noProgress, show });
@@ -71,9 +99,9 @@ async function detect(files: readonly string[], options: Options): Promise<void>
   await detector.close();
 }
 
-function print(file: string, { image, detections, timing }: DetectResponse): void {
+function print(file: string, { image, detections, timing, written }: Answer): void {
   console.log(
-    `${file}: ${image.width} x ${image.height}, ${detections.length} found in ${timing.total_ms.toFixed(1)} ms`,
+    `${file}: ${image.width} x ${image.height}, ${detections.length} found in ${timing.total_ms.toFixed(1)} ms${written ? `, ${written.picture}` : ''}`,
   );
   if (detections.length === 0) return;
   const table = new Table({

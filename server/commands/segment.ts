@@ -10,19 +10,20 @@ import { drawClasses } from '../image/overlay.ts';
 import type { PrecisionSetting } from '../inference/precision.ts';
 import type { MaskFormat } from '../inference/protocol.ts';
 import { segmentFrame } from '../inference/response.ts';
-import { blankOf, classMapOf, segmentsOf } from '../inference/segment_answer.ts';
+import { classMapOf, classPicture, segmentsOf } from '../inference/segment_answer.ts';
 import type { Segmenter } from '../inference/segmenter.ts';
 import { readSettings } from '../settings.ts';
-import { makeFolder, writeAtomically } from '../zoo/files.ts';
+import { writeAtomically } from '../zoo/files.ts';
 import { idsByName } from '../zoo/labels.ts';
 import type { ModelRecord } from '../zoo/record.ts';
 import { defaultModel } from '../zoo/records.ts';
 import { CommandError, numberBetween } from './arguments.ts';
 import { openSegmenter, precisionOption } from './open_model.ts';
 import { eachPhoto } from './photo_files.ts';
+import { makeOut, planFiles } from './plan_files.ts';
 import { noProgress, startProgress } from './progress.ts';
 import type { SegmentFiles } from './segment_files.ts';
-import { planFiles } from './segment_files.ts';
+import { segmentFiles } from './segment_files.ts';
 
 /** How --json can print masks. */
 const MASK_FORMATS: readonly MaskFormat[] = ['png', 'rle', 'rle_uncompressed', 'polygons'];
@@ -62,7 +63,7 @@ export function segmentCommand(): Command {
     .option('--model <name>', 'model to use', defaultModel('segmentation'))
     .addOption(precisionOption())
     .option('--classes <list>', 'labels or class ids, separated by commas; others are taken for background')
-    .option('--overlay', 'also write NAME.overlay.jpg, the photo with its classes laid over it')
+    .option('--overlay', 'also write NAME.overlay.jpg, the photo with its classes laid over it and named')
     .option('--confidence', 'also write NAME.confidence.png, how sure the network is of each pixel')
     .option('--multi-scale', 'look at each photo at six scales')
     .option('--flip', 'look at each photo also mirrored')
@@ -81,12 +82,10 @@ export function segmentCommand(): Command {
 async function segment(photos: readonly string[], options: Options): Promise<void> {
   if (options.format && !options.json)
     throw new CommandError('--format says how --json prints masks, and --json is not given');
-  const planned = await planFiles(photos, options.out, options);
+  const planned = await planFiles(photos, (photo) => segmentFiles(photo, options.out, options), options);
   const segmenter = await openSegmenter(options.model, options.precision);
   const classIds = options.classes === undefined ? undefined : classIdsOf(segmenter.record, options.classes);
-  await makeFolder(options.out).catch((error: Error) => {
-    throw new CommandError(`--out must be a folder, or where one can be made: ${error.message}`);
-  });
+  await makeOut(options.out);
   // On a terminal the tables show how far it is.
   const isBarWanted = photos.length > 1 && (options.json === true || !process.stdout.isTTY);
   const images = await eachPhoto(
@@ -144,7 +143,7 @@ async function segmentPhoto(
     [written.classes, encodePalettePng(drawn, found.image, VOC_COLORS)],
   ];
   if (written.overlay) {
-    const picture = await drawClasses(bytes, drawn, blankOf(record), 'jpeg', { maxPixels });
+    const picture = await drawClasses(bytes, classPicture(drawn, record), 'jpeg', { maxPixels });
     pictures.push([written.overlay, picture]);
   }
   if (confidence_map) pictures.push([written.confidence, Buffer.from(confidence_map.png, 'base64')]);

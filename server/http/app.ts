@@ -8,12 +8,12 @@ import type { InferenceService } from '../inference/service.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { NO_MODEL } from '../observability/metrics.ts';
 import type { Settings } from '../settings.ts';
+import { acceptedType, JSON_TYPE } from './accept.ts';
 import type { RequestContext } from './context.ts';
 import { context, setContext } from './context.ts';
 import { allOperations } from './document.ts';
 import { ImageIntake } from './intake.ts';
 import { HttpProblem } from './problem.ts';
-import { quote } from './query.ts';
 import { backboneRoutes } from './routes/backbones.ts';
 import { detectRoute } from './routes/detect.ts';
 import { modelRoutes } from './routes/models.ts';
@@ -58,7 +58,7 @@ export function createApp(parts: AppParts): Express {
   app.use(acceptsJson);
   app.use(noOptions);
   const intake = new ImageIntake(settings);
-  app.post('/v1/detect', detectRoute(service, metrics, intake));
+  app.post('/v1/detect', detectRoute(service, metrics, intake, settings));
   app.post('/v1/segment', segmentRoute(service, metrics, intake, settings));
   app.use(modelRoutes(service));
   app.use(backboneRoutes());
@@ -121,15 +121,15 @@ function requestContext({ metrics, log, isStopping }: AppParts): RequestHandler 
 /** Route label of a request that no route with a single path took. */
 const routeOf = (path: string) => (path === '/readyz' || path === '/healthz' ? path : 'none');
 
+/** What answers with pictures too. */
+const DRAWN = new Set(['/v1/detect', '/v1/segment']);
+
 /** Outside of /v1/, who asks is a probe or a scraper: it takes what comes, and a 406 would only make it look ill. */
 const acceptsJson: RequestHandler = (request, _response, next) => {
-  // Segmentation has pictures too, and looks for itself.
-  if (request.path === '/v1/segment') return next();
-  if (!request.path.startsWith('/v1/') || request.accepts('application/json')) return next();
-  throw new HttpProblem(
-    'not_acceptable',
-    `this operation answers application/json, and Accept is ${quote(request.get('Accept') ?? '')}`,
-  );
+  // What has pictures too looks for itself.
+  if (!request.path.startsWith('/v1/') || DRAWN.has(request.path)) return next();
+  acceptedType(request, [JSON_TYPE]);
+  next();
 };
 
 /** Express answers OPTIONS by itself, with text and for some routes only; here it is a method like any other. */

@@ -1,3 +1,4 @@
+import type { PictureType } from '../image/picture.ts';
 import type { Region, Size } from '../image/region.ts';
 import type { ModelRecord, Precision } from '../zoo/record.ts';
 import type { ExecutionProvider } from './execution_providers.ts';
@@ -43,6 +44,8 @@ export interface DetectOptions {
   readonly agnosticNms: boolean;
   /** The classes looked for; all of the model's where absent. */
   readonly classIds?: readonly number[];
+  /** Draw what was found on the photo, as a file of this type. */
+  readonly picture?: PictureType;
 }
 
 /** How often, and how, the network looks at a photo. */
@@ -74,7 +77,7 @@ export type SegmentForm =
   /** A palette PNG of class ids. */
   | { readonly kind: 'classes' }
   /** The photo with its classes laid over it. */
-  | { readonly kind: 'overlay'; readonly type: 'png' | 'jpeg' };
+  | { readonly kind: 'overlay'; readonly type: PictureType };
 
 /** What to say of a photo's pixels, and how. */
 export interface SegmentOptions extends ViewOptions {
@@ -142,6 +145,8 @@ export interface DetectOutcome {
   readonly image: { readonly width: number; readonly height: number };
   readonly objects: readonly FoundObject[];
   readonly times: StageTimes;
+  /** The photo with its objects drawn, a file, where one was asked for. */
+  readonly body?: Uint8Array;
 }
 
 /** One photo's classes, written already: the server only passes them on. */

@@ -1,4 +1,5 @@
 import type { DetectResponse, SegmentResponse } from '../../openapi/types.ts';
+import { namesOf } from '../zoo/labels.ts';
 import type { ModelRecord, Precision } from '../zoo/record.ts';
 import type { DetectOutcome, SegmentOutcome, StageTimes } from './protocol.ts';
 

@@ -8,9 +8,11 @@ import { rowRuns } from '../../heads/deeplabv3/row_runs.ts';
 import { summarizeClasses } from '../../heads/deeplabv3/summary.ts';
 import { VOC_COLORS } from '../../heads/deeplabv3/voc_colors.ts';
 import type { Mask, Segment, SegmentResponse } from '../../openapi/types.ts';
+import type { ClassPicture } from '../image/overlay.ts';
 import { drawClasses } from '../image/overlay.ts';
-import { backgroundOf } from '../zoo/labels.ts';
+import { backgroundOf, namesOf } from '../zoo/labels.ts';
 import type { ModelRecord } from '../zoo/record.ts';
+import { limitsLeft } from './limits_left.ts';
 import type { MaskFormat, PhotoLimits, SegmentForm, SegmentOptions, SegmentOutcome } from './protocol.ts';
 import { round } from './response.ts';
 import type { Segmentation, Segmenter } from './segmenter.ts';
@@ -45,9 +47,7 @@ export async function answerSegment(
       ? confidenceMap(found.logits, found.mapping, found.image)
       : undefined;
   const encodedFrom = performance.now();
-  // Decoding again, for an overlay, has what is left of the time that decoding may take.
-  const left = (limits.timeoutSeconds ?? Infinity) - Math.floor((performance.now() - started) / 1000);
-  const rest = { ...limits, ...(left !== Infinity && { timeoutSeconds: Math.max(1, left) }) };
+  const rest = limitsLeft(limits, started);
   const body = await bodyOf(form, { map, confidence, bytes, found, record, classIds, limits: rest });
   const { image, input, madds, times } = found;
   return {
@@ -80,6 +80,11 @@ export function classMapOf(
 /** What pixels are given whose class was not asked for, and what pictures leave blank. */
 export const blankOf = ({ labels }: Pick<ModelRecord, 'labels'>) => backgroundOf(labels) ?? VOID_INDEX;
 
+/** A class map and what a picture of it needs to know. @param map [height, width] */
+export function classPicture(map: Uint8Array, record: Pick<ModelRecord, 'labels'>): ClassPicture {
+  return { map, background: blankOf(record), names: namesOf(record) };
+}
+
 interface Found {
   readonly map: Uint8Array;
   readonly confidence: Uint8Array | undefined;
@@ -108,7 +113,7 @@ async function bodyOf(
     case 'classes':
       return encodePalettePng(map, found.image, VOC_COLORS);
     case 'overlay':
-      return drawClasses(bytes, map, blankOf(record), form.type, limits);
+      return drawClasses(bytes, classPicture(map, record), form.type, limits);
   }
 }
 
@@ -130,7 +135,7 @@ export function segmentsOf(
   { labels }: Pick<ModelRecord, 'labels'>,
   { masks, tolerance, classIds, confidence }: SegmentsOptions,
 ): Segments {
-  const names = new Map(labels.map(({ classId, label }) => [classId, label]));
+  const names = namesOf({ labels });
   const background = backgroundOf(labels);
   const isWanted = (id: number) => (classIds ? classIds.includes(id) : id !== background);
   const runs = rowRuns(map, size);

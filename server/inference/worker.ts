@@ -10,6 +10,7 @@ import type { ModelRecord, Precision } from '../zoo/record.ts';
 import { ModelStore } from '../zoo/store.ts';
 import { ModelUnavailableError } from '../zoo/weights.ts';
 import { ANSWER_FD, PHOTO_FD } from './channel.ts';
+import { answerDetect } from './detect_answer.ts';
 import { Detector } from './detector.ts';
 import { FrameReader, frame } from './frames.ts';
 import type { Opener } from './open.ts';
@@ -105,7 +106,7 @@ async function answer(message: JobMessage, bytes: Uint8Array): Promise<Outcome> 
   const { task, model, precision, kind, options } = message;
   const found = await runnerOf(model, precision);
   if (task === 'detect' && found instanceof Detector) {
-    return found.detect({ kind, bytes }, options as DetectOptions, limits);
+    return answerDetect(found, { kind, bytes }, options as DetectOptions, limits);
   }
   if (task === 'segment' && kind === 'encoded' && found instanceof Segmenter) {
     return answerSegment(found, bytes, options as SegmentOptions, limits);

@@ -4,6 +4,10 @@ export interface Label {
   readonly label: string;
 }
 
+/** Names of classes by their id. */
+export const namesOf = ({ labels }: { readonly labels: readonly Label[] }): Map<number, string> =>
+  new Map(labels.map(({ classId, label }) => [classId, label]));
+
 /**
  * COCO's 80 object classes with their ids in the 91-id range of the annotation files (the gaps are classes that the
  * dataset never labelled). Source: COCO 2017 instances annotations, `categories`.

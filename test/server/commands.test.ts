@@ -1,9 +1,10 @@
 // The command line: what it prints, where, and how it ends.
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import sharp from 'sharp';
 import type { DetectResponse } from '../../openapi/types.ts';
 import { catalog } from '../../server/zoo/catalog.ts';
 import { overlap } from './boxes.ts';
@@ -85,6 +86,32 @@ describe('thinlens models', () => {
 });
 
 describe('thinlens detect', () => {
+  test('--out writes the photos as the server draws them, and overwrites nothing unasked', async () => {
+    const [out, odd] = [join(folder, 'drawn', 'here'), join(folder, 'odd.webp')];
+    await sharp(FILES[1]).webp().toFile(odd);
+    const run = ['detect', '--precision', 'fp32', '--out', out, ...FILES, odd];
+    const { exit, stdout, stderr } = await thinlens([...run, '--json']);
+    assert.deepEqual([exit, stderr], [[0, null], '']);
+    const { images } = json(stdout) as { images: (DetectResponse & { written: { picture: string } })[] };
+    const written = ['street.jpg', 'clock.jpg', 'odd.jpg'].map((name) => join(out, name));
+    assert.deepEqual(
+      images.map((image) => image.written.picture),
+      written,
+    );
+    assert.deepEqual((await readdir(out)).sort(), ['clock.jpg', 'odd.jpg', 'street.jpg']);
+    const server = await startReady();
+    const drawn = await post(server, await sample('street'), {}, { Accept: 'image/jpeg' });
+    await server.stop();
+    assert.ok(drawn.bytes.equals(await readFile(written[0] as string)));
+    await assertRefused(run, /street\.jpg is there already: --force replaces it, another --out leaves it/);
+    assert.deepEqual((await thinlens([...run, '--force'])).exit, [0, null]);
+    await assertRefused(['detect', '--force', ...FILES], /--force replaces files of --out, and --out is not/);
+    await assertRefused(
+      ['detect', ...FILES, '--out', 'samples', '--force'],
+      /would overwrite the photo samples\/street\.jpg/,
+    );
+  });
+
   test('--json is one object, with what the server answers', async () => {
     const { exit, stdout, stderr } = await thinlens(['detect', '--json', ...FILES]);
     assert.deepEqual([exit, stderr], [[0, null], '']);

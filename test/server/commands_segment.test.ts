@@ -8,9 +8,12 @@ import { decode } from 'fast-png';
 import sharp from 'sharp';
 import type { Rle } from '../../heads/deeplabv3/rle.ts';
 import { decodeRle } from '../../heads/deeplabv3/rle.ts';
-import { VOC_COLORS } from '../../heads/deeplabv3/voc_colors.ts';
 import type { SegmentResponse } from '../../openapi/types.ts';
-import { planFiles } from '../../server/commands/segment_files.ts';
+import type { PlanOptions } from '../../server/commands/plan_files.ts';
+import { planFiles } from '../../server/commands/plan_files.ts';
+import type { SegmentFilesOptions } from '../../server/commands/segment_files.ts';
+import { segmentFiles } from '../../server/commands/segment_files.ts';
+import { classColor } from '../../server/image/class_colors.ts';
 import { assertRefused, thinlens } from './child.ts';
 import { startReady } from './harness.ts';
 
@@ -120,7 +123,7 @@ describe('thinlens segment', () => {
       classes.data.forEach((id, at) => {
         for (let c = 0; c < 3; c++) {
           const value = photo[at * 3 + c] as number;
-          const color = VOC_COLORS[id * 3 + c] as number;
+          const color = classColor(id)[c] as number;
           off += Math.abs((shown[at * 3 + c] as number) - (id === 0 ? value : (value + color) / 2));
         }
       });
@@ -239,26 +242,28 @@ describe('thinlens segment', () => {
   });
 
   test('no file is written twice, and no photo overwritten', async () => {
+    const plan = (photos: string[], to: string, options: SegmentFilesOptions & PlanOptions) =>
+      planFiles(photos, (photo) => segmentFiles(photo, to, options), options);
     const all = { overlay: true, confidence: true };
     await assert.rejects(
-      planFiles(['a/x.jpg', 'b/x.confidence.jpg'], 'to', all),
+      plan(['a/x.jpg', 'b/x.confidence.jpg'], 'to', all),
       /a\/x\.jpg and b\/x\.conf.*both/,
     );
-    assert.equal((await planFiles(['a/x.jpg', 'b/x.confidence.jpg'], 'to', {})).size, 2);
+    assert.equal((await plan(['a/x.jpg', 'b/x.confidence.jpg'], 'to', {})).size, 2);
     await assert.rejects(
-      planFiles(['samples/../samples/x.png'], './samples/', {}),
+      plan(['samples/../samples/x.png'], './samples/', {}),
       /samples\/x\.png would overwrite the photo samples\/\.\.\/samples\/x\.png: choose another --out/,
     );
     await assert.rejects(
-      planFiles(['samples/x.jpg', 'samples/x.overlay.jpg'], 'samples', { overlay: true }),
+      plan(['samples/x.jpg', 'samples/x.overlay.jpg'], 'samples', { overlay: true }),
       /x\.overlay\.jpg would overwrite the photo samples\/x\.overlay\.jpg: choose another --out/,
     );
     // Somebody's file, though nobody named it.
     await writeFile(join(folder, 'cat.png'), 'precious');
     await assert.rejects(
-      planFiles(['samples/cat.jpg'], folder, {}),
+      plan(['samples/cat.jpg'], folder, {}),
       /cat\.png is there already: --force replaces it, another --out leaves it/,
     );
-    assert.equal((await planFiles(['samples/cat.jpg'], folder, { force: true })).size, 1);
+    assert.equal((await plan(['samples/cat.jpg'], folder, { force: true })).size, 1);
   });
 });

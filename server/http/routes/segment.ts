@@ -1,18 +1,18 @@
-import type { Request, RequestHandler, Response } from 'express';
+import type { Request, RequestHandler } from 'express';
 import type { SegmentForm } from '../../inference/protocol.ts';
 import { segmentResponse } from '../../inference/response.ts';
 import type { InferenceService } from '../../inference/service.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { Settings } from '../../settings.ts';
+import { acceptedType, JSON_TYPE, refuseBatchAs } from '../accept.ts';
 import type { Query } from '../contract.ts';
 import { validateQuery } from '../contract.ts';
 import type { ImageIntake } from '../intake.ts';
 import { settle } from '../intake.ts';
 import { chooseModel } from '../model_choice.ts';
 import { HttpProblem } from '../problem.ts';
-import { quote } from '../query.ts';
+import { sendParts } from '../send_parts.ts';
 
-const JSON_TYPE = 'application/json';
 /** What can be answered, by preference where the client has none. */
 const CONTAINERS = [JSON_TYPE, 'image/png'] as const;
 const OVERLAY_CONTAINERS = ['image/jpeg', 'image/png'] as const;
@@ -31,9 +31,7 @@ export function segmentRoute(
     const { served, precision, classIds } = chooseModel(service, 'segmentation', query, response);
     const model = served.record.name;
     const { images, batch, signal, received, hold } = await intake.receive(request, response, 'segment');
-    if (batch && container !== JSON_TYPE) {
-      throw new HttpProblem('not_acceptable', `a batch is answered as ${JSON_TYPE}, not as ${container}`);
-    }
+    refuseBatchAs(container, batch);
     const options = {
       multiScale: query.multi_scale,
       flip: query.flip,
@@ -67,14 +65,7 @@ export function segmentRoute(
 /** The type of the answer. @throws HttpProblem where Accept leaves none, or it cannot hold what is asked for */
 function containerFor(request: Request, { overlay, confidence }: Query<'segment'>): Container {
   const offered: readonly Container[] = overlay ? OVERLAY_CONTAINERS : CONTAINERS;
-  const container = request.accepts([...offered]) as Container | false;
-  if (!container) {
-    const why = overlay ? 'with overlay=true' : 'without overlay=true';
-    throw new HttpProblem(
-      'not_acceptable',
-      `${why} this operation answers ${offered.join(' or ')}, and Accept is ${quote(request.get('Accept') ?? '')}`,
-    );
-  }
+  const container = acceptedType(request, offered, overlay ? 'with overlay=true' : 'without overlay=true');
   if (confidence && container !== JSON_TYPE) {
     const detail = `confidence=true is for answers as ${JSON_TYPE}, and this one would be ${container}`;
     throw new HttpProblem('invalid_parameter', detail, { errors: [{ parameter: 'confidence', detail }] });
@@ -98,17 +89,4 @@ function batchOf(results: readonly (readonly Uint8Array[])[]): Uint8Array[] {
     ...result,
   ]);
   return [...parts, Buffer.from(']}')];
-}
-
-/**
- * Sends what may be many megabytes without putting it together first.
- * @param patience milliseconds without a byte taken after which the client is given up: what it does not read is held here
- */
-function sendParts(response: Response, parts: readonly Uint8Array[], patience: number): void {
-  response.set('Content-Length', String(parts.reduce((sum, { length }) => sum + length, 0)));
-  response.setTimeout(patience, () => response.destroy());
-  response.cork();
-  for (const part of parts) response.write(part);
-  response.end();
-  response.uncork();
 }

@@ -3,19 +3,24 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import sharp from 'sharp';
 import type { Detection, DetectResponse } from '../../../openapi/types.ts';
+import { paintBoxes } from '../../../server/image/boxes.ts';
 import { assertAlike, overlap, shift } from '../boxes.ts';
-import type { TestServer } from '../harness.ts';
+import type { Answer, TestServer } from '../harness.ts';
 import {
+  answered,
   form,
+  growth,
   post,
   postJson,
   problem,
   result,
   results,
   sample,
+  scrape,
   startReady,
   withoutTiming,
 } from '../harness.ts';
+import { rasterOf } from '../image/orientations.ts';
 
 const MODEL = 'ssdlite_mobilenet_v2_coco';
 const photos: Record<'street' | 'cat' | 'coffee', Buffer> = {} as never;
@@ -295,6 +300,70 @@ describe('region', () => {
     assert.equal(alone.index, undefined);
     const batch = form(photos.street, photos.coffee, photos.cat);
     assert.equal(problem(await post(server, batch, { region }), 422, 'region_outside_image').index, 2);
+  });
+});
+
+describe('a picture', () => {
+  const typeOf = ({ headers }: Answer) => headers.get('Content-Type');
+
+  for (const [accept, type] of [
+    ['image/jpeg', 'image/jpeg'],
+    ['image/png', 'image/png'],
+    ['image/*', 'image/jpeg'],
+    ['image/jpeg;q=0.5, image/png', 'image/png'],
+    ['image/png, application/json;q=0.1', 'image/png'],
+    ['*/*', 'application/json; charset=utf-8'],
+    ['text/html, */*;q=0.1', 'application/json; charset=utf-8'],
+  ] as const) {
+    test(`Accept: ${accept} is answered as ${type}`, async () => {
+      const answer = answered(await post(server, photos.cat, {}, { Accept: accept }));
+      assert.equal(typeOf(answer), type);
+      if (!type.startsWith('image/')) return;
+      const { format, width, height } = await sharp(answer.bytes).metadata();
+      assert.deepEqual([`image/${format}`, width, height], [type, 451, 300]);
+    });
+  }
+
+  test('is the upright photo with what JSON tells of drawn on it, options heeded', async () => {
+    const turned = await sharp(photos.street).rotate(-90).withMetadata({ orientation: 6 }).png().toBuffer();
+    for (const query of [{}, { classes: 'clock' }, { region: '400,50,640,260' }, { score_threshold: 1 }]) {
+      const { detections } = result(await post(server, turned, query));
+      const drawn = await rasterOf(
+        answered(await post(server, turned, query, { Accept: 'image/png' })).bytes,
+      );
+      const expected = await rasterOf(photos.street);
+      paintBoxes(
+        expected,
+        detections.map(({ class_id, ...rest }) => ({ classId: class_id, ...rest })),
+      );
+      assert.deepEqual([drawn.width, drawn.height], [640, 480]);
+      assert.ok(Buffer.from(drawn.pixels).equals(expected.pixels), JSON.stringify(query));
+    }
+  });
+
+  test('of a batch is 406, also of one of one', async () => {
+    const json = { Accept: 'image/png', 'Content-Type': 'application/json' };
+    const one = JSON.stringify({ images: [photos.cat.toString('base64')] });
+    for (const answer of [
+      await post(server, form(photos.cat, photos.street), {}, { Accept: 'image/jpeg' }),
+      await post(server, one, {}, json),
+    ]) {
+      assert.match(
+        problem(answer, 406, 'not_acceptable').detail,
+        /a batch is answered as application\/json, not as image\/(png|jpeg)/,
+      );
+    }
+    answered(await post(server, form(photos.cat), {}, { Accept: 'image/png' }));
+  });
+
+  test('counts its work, and the time that it took to draw', async () => {
+    const earlier = await scrape(server);
+    answered(await post(server, photos.cat, {}, { Accept: 'image/png' }));
+    const grown = growth(earlier, await scrape(server));
+    assert.equal(grown[`thinlens_request_madds_sum{model="${MODEL}"}`], 749_503_856);
+    const stage = `{model="${MODEL}",precision="fp32",stage="encode"}`;
+    assert.equal(grown[`thinlens_stage_duration_seconds_count${stage}`], 1);
+    assert.ok((grown[`thinlens_stage_duration_seconds_sum${stage}`] ?? 0) > 0);
   });
 });
 

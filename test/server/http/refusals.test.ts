@@ -293,14 +293,23 @@ describe('a request for what there is not', () => {
 });
 
 describe('Accept', () => {
-  for (const accept of ['image/png', 'image/jpeg', 'text/html', 'application/xml', 'application/json;q=0']) {
+  for (const accept of [
+    'image/webp',
+    'image/svg+xml',
+    'text/html',
+    'application/xml',
+    'application/json;q=0',
+  ]) {
     test(`${accept} is 406 before the image is looked at, and what there is is told`, async () => {
       const answer = await post(server, street, {}, { Accept: accept });
-      assert.match(problem(answer, 406, 'not_acceptable').detail, /application\/json/);
+      assert.match(
+        problem(answer, 406, 'not_acceptable').detail,
+        /application\/json or image\/jpeg or image\/png/,
+      );
     });
   }
 
-  for (const accept of ['*/*', 'application/*', 'application/json', 'image/png, application/json;q=0.1']) {
+  for (const accept of ['*/*', 'application/*', 'application/json', 'image/webp, application/json;q=0.1']) {
     test(`${accept} is answered`, async () => {
       result(await post(server, clock, {}, { Accept: accept }));
     });

@@ -16,6 +16,7 @@ import { HttpProblem } from './problem.ts';
 import { quote } from './query.ts';
 import { backboneRoutes } from './routes/backbones.ts';
 import { detectRoute } from './routes/detect.ts';
+import { docsRoutes } from './routes/docs.ts';
 import { modelRoutes } from './routes/models.ts';
 import { operationRoutes } from './routes/operation.ts';
 import { segmentRoute } from './routes/segment.ts';
@@ -53,6 +54,7 @@ export function createApp(parts: AppParts): Express {
       contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
     }),
   );
+  app.use(docsRoutes());
   app.use(acceptsJson);
   app.use(noOptions);
   const intake = new ImageIntake(settings);

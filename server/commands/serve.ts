@@ -60,7 +60,7 @@ async function serve(flags: Record<string, string>): Promise<void> {
     await server.ready;
   } catch (error) {
     if (signals > 0) return;
-    const { message } = error as Error;
+    const message = loadFault(error as Error, settings);
     log.fatal({ reason: message }, 'the models could not be loaded');
     console.error(`thinlens: ${message}`);
     process.exit(1);
@@ -78,6 +78,15 @@ async function serve(flags: Record<string, string>): Promise<void> {
     }
   }
   log.info({ url: server.url }, 'ready');
+}
+
+/** Why the models could not be loaded; with the name of the setting, where the system refused the store's folder. */
+export function loadFault({ message }: Error, { home }: Pick<Settings, 'home'>): string {
+  const refused =
+    /\b(EACCES|EPERM|EROFS|ENOSPC|ENOENT|ENOTDIR|EDQUOT): /.test(message) && message.includes(home);
+  if (!refused) return message;
+  const { flag, range } = SETTINGS.home;
+  return `${message}; --${flag} (${environmentName(flag)}) must be a ${range}`;
 }
 
 /** System calls that stand behind an address that cannot be listened on. */

@@ -1,29 +1,21 @@
 import { setFlagsFromString } from 'node:v8';
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { pino } from 'pino';
 import { usableCpus } from '../inference/cpus.ts';
 import { startServer } from '../server.ts';
 import type { Settings } from '../settings.ts';
 import { environmentName, readSettings, SETTINGS, SettingError } from '../settings.ts';
 import { isServed } from '../zoo/record.ts';
+import { settingsCommand } from './settings_command.ts';
 
 const LOG_BUFFER_BYTES = 4096;
 const LOG_FLUSH_MS = 200;
 
 /** `thinlens serve`: the HTTP server, until SIGTERM or SIGINT. Every setting is a flag. */
 export function serveCommand(): Command {
-  const command = new Command('serve')
+  return settingsCommand('serve')
     .description('Start the HTTP server.')
-    .configureHelp({ showGlobalOptions: false });
-  for (const setting of Object.values(SETTINGS)) {
-    const fallback =
-      'defaultText' in setting && setting.defaultText ? setting.defaultText : String(setting.default);
-    command.option(
-      `--${setting.flag} <${setting.value}>`,
-      `${setting.effect} ${setting.range}; default: ${fallback}; environment: ${environmentName(setting.flag)}`,
-    );
-  }
-  return command.action(async (flags: Record<string, string>) => serve(flags));
+    .action(async (flags: Record<string, string>) => serve(flags));
 }
 
 async function serve(flags: Record<string, string>): Promise<void> {

@@ -6,11 +6,15 @@ import { fileURLToPath } from 'node:url';
 import { buildIfStale } from './build.js';
 import { backbonesPage } from './docs/backbones.js';
 import { errorsPage } from './docs/errors.js';
+import { metricsPage } from './docs/metrics.js';
+import { settingsPage } from './docs/settings.js';
 
 const root = new URL('../', import.meta.url);
 const pages = {
   'docs/reference/backbones.md': backbonesPage,
   'docs/reference/errors.md': errorsPage,
+  'docs/reference/metrics.md': metricsPage,
+  'docs/reference/settings.md': settingsPage,
 };
 
 const check = process.argv.includes('--check');

@@ -17,6 +17,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   eval: async () => (await import('./commands/eval.ts')).evalCommand(),
   import: async () => (await import('./commands/import.ts')).importCommand(),
   quantize: async () => (await import('./commands/quantize.ts')).quantizeCommand(),
+  bench: async () => (await import('./commands/bench.ts')).benchCommand(),
+  doctor: async () => (await import('./commands/doctor.ts')).doctorCommand(),
   run: async () => (await import('./commands/run.ts')).runCommand(),
 };
 
@@ -33,6 +35,7 @@ const MENDABLE = new Set([
   'TapError',
   'QuantizationError',
   'ExecutionProviderError',
+  'Int8CheckError',
 ]);
 
 const program = new Command('thinlens')

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import envPaths from 'env-paths';
 import { usableCpus } from './inference/cpus.ts';
@@ -32,6 +33,9 @@ interface Setting<T> {
 }
 
 const MEBI = 1024 * 1024;
+/** Letters, digits and hyphens between dots (RFC 1123); underscores, which container networks use; not all digits, which would be a wrong address. */
+const HOST_NAME =
+  /^(?![\d.]+$)(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\.?$/i;
 
 function wholeNumber(
   flag: string,
@@ -60,9 +64,9 @@ export const SETTINGS = {
     flag: 'host',
     value: 'ADDRESS',
     default: '127.0.0.1',
-    range: 'address or host name',
+    range: 'IP address or host name',
     effect: 'Address to listen on. 0.0.0.0 is every interface: put authentication in front first.',
-    parse: (text) => text || undefined,
+    parse: (text) => (isIP(text) > 0 || HOST_NAME.test(text) ? text : undefined),
   } satisfies Setting<string>,
   port: wholeNumber('port', 8080, [0, 65535], 'TCP port to listen on; 0 takes a free one and logs it.'),
   home: {

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { pino } from 'pino';
 import { collectEvery } from '../garbage.ts';
 import { usableCpus } from '../inference/cpus.ts';
@@ -6,24 +6,16 @@ import { startServer } from '../server.ts';
 import type { Settings } from '../settings.ts';
 import { environmentName, readSettings, SETTINGS, SettingError } from '../settings.ts';
 import { isServed } from '../zoo/record.ts';
+import { settingsCommand } from './settings_command.ts';
 
 const LOG_BUFFER_BYTES = 4096;
 const LOG_FLUSH_MS = 200;
 
 /** `thinlens serve`: the HTTP server, until SIGTERM or SIGINT. Every setting is a flag. */
 export function serveCommand(): Command {
-  const command = new Command('serve')
+  return settingsCommand('serve')
     .description('Start the HTTP server.')
-    .configureHelp({ showGlobalOptions: false });
-  for (const setting of Object.values(SETTINGS)) {
-    const fallback =
-      'defaultText' in setting && setting.defaultText ? setting.defaultText : String(setting.default);
-    command.option(
-      `--${setting.flag} <${setting.value}>`,
-      `${setting.effect} ${setting.range}; default: ${fallback}; environment: ${environmentName(setting.flag)}`,
-    );
-  }
-  return command.action(async (flags: Record<string, string>) => serve(flags));
+    .action(async (flags: Record<string, string>) => serve(flags));
 }
 
 async function serve(flags: Record<string, string>): Promise<void> {
@@ -58,7 +50,7 @@ async function serve(flags: Record<string, string>): Promise<void> {
     await server.ready;
   } catch (error) {
     if (signals > 0) return;
-    const { message } = error as Error;
+    const message = loadFault(error as Error, settings);
     log.fatal({ reason: message }, 'the models could not be loaded');
     console.error(`thinlens: ${message}`);
     process.exit(1);
@@ -76,6 +68,15 @@ async function serve(flags: Record<string, string>): Promise<void> {
     }
   }
   log.info({ url: server.url }, 'ready');
+}
+
+/** Why the models could not be loaded; with the name of the setting, where the system refused the store's folder. */
+export function loadFault({ message }: Error, { home }: Pick<Settings, 'home'>): string {
+  const refused =
+    /\b(EACCES|EPERM|EROFS|ENOSPC|ENOENT|ENOTDIR|EDQUOT): /.test(message) && message.includes(home);
+  if (!refused) return message;
+  const { flag, range } = SETTINGS.home;
+  return `${message}; --${flag} (${environmentName(flag)}) must be a ${range}`;
 }
 
 /** System calls that stand behind an address that cannot be listened on. */

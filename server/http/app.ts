@@ -16,6 +16,7 @@ import { ImageIntake } from './intake.ts';
 import { HttpProblem } from './problem.ts';
 import { backboneRoutes } from './routes/backbones.ts';
 import { detectRoute } from './routes/detect.ts';
+import { docsRoutes } from './routes/docs.ts';
 import { modelRoutes } from './routes/models.ts';
 import { operationRoutes } from './routes/operation.ts';
 import { pageRoutes } from './routes/page.ts';
@@ -55,6 +56,7 @@ export function createApp(parts: AppParts): Express {
     }),
   );
   app.use(pageRoutes());
+  app.use(docsRoutes());
   app.use(acceptsJson);
   app.use(noOptions);
   const intake = new ImageIntake(settings);

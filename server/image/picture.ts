@@ -44,6 +44,5 @@ export async function drawOn(
   // Thin coloured lines and letters would fray if colour had half the resolution.
   const file =
     type === 'png' ? picture.png() : picture.jpeg({ quality: JPEG_QUALITY, chromaSubsampling: '4:4:4' });
-  const { data } = await file.toUint8Array();
-  return data;
+  return file.toBuffer();
 }

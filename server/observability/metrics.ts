@@ -12,6 +12,18 @@ export const NO_MODEL = 'none';
 
 export type Stage = 'queue' | 'decode' | 'preprocess' | 'inference' | 'postprocess' | 'encode';
 
+/** What each label says; docs/reference/metrics.md is written from this and from the metrics themselves. */
+export const LABELS: Readonly<Record<string, string>> = {
+  route: `Path as the server knows it (\`/v1/models/:model\`), or \`${NO_MODEL}\` where it knows none.`,
+  model: `A model that the server has, or \`${NO_MODEL}\`.`,
+  precision: `\`fp32\` or \`int8\`, or \`${NO_MODEL}\` where no network ran.`,
+  status: 'HTTP status; `499` where the client left before its answer.',
+  stage:
+    '`queue` (waiting for a worker), `decode`, `preprocess`, `inference`, `postprocess`, and `encode` (the answer).',
+  reason:
+    'Of requests, a code of [errors.md](errors.md). Of workers, `crash` or `hang`. Of fp32 in place of int8, `not_quantized`, `provider`, `cpu`, `accuracy` or `check`.',
+};
+
 /** The server's metrics, all in one registry of its own. */
 export class Metrics {
   readonly registry = new Registry();

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { loadFault, serveCommand } from '../../server/commands/serve.ts';
 import { usableCpus } from '../../server/inference/cpus.ts';
+import type { Settings } from '../../server/settings.ts';
 import { environmentName, readSettings, SETTINGS, SettingError } from '../../server/settings.ts';
 
 describe('settings', () => {
@@ -138,5 +140,107 @@ describe('workers and threads', () => {
       assert.ok(workers * threads <= usableCpus());
     }
     assert.throws(() => readSettings({ workers: String(usableCpus() + 1) }, {}), SettingError);
+  });
+});
+
+describe('a wrong value of any setting stops the start with a sentence that names it', () => {
+  const outside = (low: number, high: number) => [
+    String(low - 1),
+    String(high + 1),
+    '',
+    ' ',
+    `${low}.5`,
+    '-1',
+    '0x10',
+    'many',
+  ];
+  const MEBI = 2 ** 20;
+  const WRONG: Readonly<Record<keyof Settings, readonly string[]>> = {
+    host: ['', 'a b', 'http://0.0.0.0', '127.0.0.1:80', '[::1]', '1.2.3', '256.1.1.1', 'a..b', '-a', '*'],
+    port: [...outside(0, 65_535), 'http'],
+    home: ['', 'package.json', 'package.json/models'],
+    models: ['', ',', 'yolo', 'ssdlite_mobilenet_v2_coco,', 'ssdlite_mobilenet_v2_coco,yolo', '../x', 'A'],
+    profile: ['', 'fast', 'Throughput', 'latency '],
+    workers: outside(1, 256),
+    threads: outside(1, 256),
+    precision: ['', 'fp16', 'INT8'],
+    executionProvider: ['', 'gpu', 'CPU'],
+    maxImageBytes: outside(1024, 1024 * MEBI),
+    maxImagePixels: outside(1, 268_402_689),
+    maxBatch: outside(1, 1024),
+    maxRequestBytes: [...outside(1024, 2047 * MEBI), '64MiB'],
+    bodyBytes: outside(1024, 65_536 * MEBI),
+    queueImages: outside(1, 100_000),
+    queueBytes: outside(1024, 65_536 * MEBI),
+    queuePixels: outside(1, 1e12),
+    requestTimeoutMs: [...outside(100, 3_600_000), '30s'],
+    workerTimeoutMs: outside(100, 3_600_000),
+    drainDelayMs: outside(0, 600_000),
+    shutdownTimeoutMs: outside(0, 600_000),
+    logLevel: ['', 'loud', 'INFO', 'warning'],
+  };
+
+  test('every setting is here', () => {
+    assert.deepEqual(Object.keys(WRONG), Object.keys(SETTINGS));
+  });
+
+  for (const [name, texts] of Object.entries(WRONG)) {
+    const { flag } = SETTINGS[name as keyof Settings];
+    test(name, () => {
+      for (const text of texts) {
+        for (const [source, flags, environment] of [
+          [`--${flag}`, { [name]: text }, {}],
+          [environmentName(flag), {}, { [environmentName(flag)]: text }],
+        ] as const) {
+          assert.throws(
+            () => readSettings(flags, environment, 4),
+            ({ name: kind, message }: Error) =>
+              kind === 'SettingError' &&
+              message.startsWith(`${source} `) &&
+              message.includes('must be') &&
+              (name === 'models' || message.includes(`'${text}'`)),
+            `${source} '${text}'`,
+          );
+        }
+      }
+    });
+  }
+
+  test('and what lies at the ends of its range does not', () => {
+    const ends = { port: '65535', maxBatch: '1024', queuePixels: '1000000000000', drainDelayMs: '0' };
+    const { port, maxBatch, queuePixels, drainDelayMs } = readSettings(ends, {}, 4);
+    assert.deepEqual([port, maxBatch, queuePixels, drainDelayMs], [65_535, 1024, 1e12, 0]);
+    for (const host of [
+      '::',
+      '0.0.0.0',
+      'localhost',
+      'my-host.example.org',
+      'web_1',
+      'fe80::1%eth0',
+      '4u.de',
+    ])
+      assert.equal(readSettings({ host }, {}, 4).host, host);
+  });
+
+  test('serve hands each flag to the setting of its name', () => {
+    assert.deepEqual(
+      serveCommand().options.map((option) => [option.attributeName(), option.long]),
+      Object.entries(SETTINGS).map(([name, { flag }]) => [name, `--${flag}`]),
+    );
+  });
+
+  test('as does a folder that only turns out not to be writable', () => {
+    const cannot = new Error(
+      "model x cannot be loaded: EACCES: permission denied, mkdir '/srv/models/compiled'",
+    );
+    assert.equal(
+      loadFault(cannot, { home: '/srv/models' }),
+      `${cannot.message}; --home (THINLENS_HOME) must be a folder that can be written`,
+    );
+    for (const message of [
+      cannot.message.replace('/srv', '/other'),
+      'the weights of x in /srv/models are gone',
+    ])
+      assert.equal(loadFault(new Error(message), { home: '/srv/models' }), message);
   });
 });

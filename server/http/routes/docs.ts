@@ -1,0 +1,137 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { extname } from 'node:path';
+import type { RequestHandler } from 'express';
+import { Router } from 'express';
+import helmet from 'helmet';
+import { HttpProblem } from '../problem.ts';
+
+const require = createRequire(import.meta.url);
+
+/** References are relative: a proxy may serve all of this under a path of its own. */
+const PAGE = `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8" />
+    <meta name="viewport" content="width=device-width, initial-scale=1" />
+    <title>thinlens: API reference</title>
+    <link rel="stylesheet" href="swagger-ui.css" />
+    <link rel="icon" type="image/png" href="favicon-32x32.png" />
+  </head>
+  <body>
+    <main id="reference"></main>
+    <noscript>This page needs JavaScript; the same is at <a href="../openapi.json">openapi.json</a>.</noscript>
+    <script src="swagger-ui-bundle.js"></script>
+    <script type="module" src="reference.js"></script>
+  </body>
+</html>
+`;
+
+/**
+ * Operations are listed and closed, models left out: each operation shows those that it uses. Nothing is asked of other servers.
+ * Swagger UI fills forms in with the first example of each parameter; whoever tries the API with a photo would look for persons
+ * in its corner. Forms begin with the defaults instead, where there need not be a value.
+ */
+const SCRIPT = `const reference = document.querySelector('#reference');
+try {
+  const response = await fetch('../openapi.json');
+  if (!response.ok) throw new Error('openapi.json was answered with ' + response.status);
+  const spec = await response.json();
+  const operations = Object.values(spec.paths).flatMap((path) => Object.values(path));
+  const parameters = operations.flatMap((operation) => operation.parameters ?? []);
+  for (const parameter of [...parameters, ...Object.values(spec.components.parameters)]) {
+    if (!parameter.required) delete parameter.examples;
+  }
+  SwaggerUIBundle({
+    spec,
+    domNode: reference,
+    deepLinking: true,
+    displayRequestDuration: true,
+    defaultModelsExpandDepth: -1,
+    validatorUrl: null,
+  });
+} catch (error) {
+  reference.textContent = 'The API reference cannot be shown: ' + error.message + '. Loading the page again may help.';
+}
+`;
+
+const made = (text: string) => async () => Buffer.from(text);
+const ofPackage = (name: string) => () => readFile(require.resolve(`swagger-ui-dist/${name}`));
+
+/** All that the page loads besides /openapi.json. */
+const FILES: Readonly<Record<string, { readonly type: string; readonly read: () => Promise<Buffer> }>> = {
+  '': { type: '.html', read: made(PAGE) },
+  'reference.js': { type: '.js', read: made(SCRIPT) },
+  ...Object.fromEntries(
+    ['swagger-ui-bundle.js', 'swagger-ui.css', 'favicon-32x32.png'].map((name) => [
+      name,
+      { type: extname(name), read: ofPackage(name) },
+    ]),
+  ),
+};
+
+interface KeptFile {
+  readonly bytes: Buffer;
+  /** Of exactly these bytes. */
+  readonly etag: string;
+}
+
+/**
+ * GET /docs/: the API's reference, Swagger UI on /openapi.json. All of it comes from this server, under a policy that allows
+ * no script or style but the files listed here.
+ */
+export function docsRoutes(): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  const policy = helmet.contentSecurityPolicy({
+    useDefaults: false,
+    directives: {
+      defaultSrc: ["'none'"],
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'"],
+      // Icons are in the style sheet, and a picture that an operation answered with is in the browser's memory.
+      imgSrc: ["'self'", 'blob:', 'data:'],
+      connectSrc: ["'self'"],
+      baseUri: ["'none'"],
+      formAction: ["'none'"],
+      frameAncestors: ["'self'"],
+    },
+  });
+  // Read when first asked for: most servers are never asked.
+  const kept = new Map<string, Promise<KeptFile>>();
+  const fileNamed = (name: string, read: () => Promise<Buffer>): Promise<KeptFile> => {
+    const known = kept.get(name);
+    if (known) return known;
+    const file = keep(read);
+    kept.set(name, file);
+    // What failed once, for want of open files say, may succeed another time.
+    file.catch(() => kept.delete(name));
+    return file;
+  };
+  router.all('/docs', onlyGet, (_request, response) => response.redirect(301, 'docs/'));
+  const serve: RequestHandler = async (request, response, next) => {
+    const name = String(request.params.file ?? '');
+    const file = Object.hasOwn(FILES, name) ? FILES[name] : undefined;
+    if (!file) return next();
+    onlyGet(request, response, () => {});
+    const { bytes, etag } = await fileNamed(name, file.read);
+    // Asked again each time, which costs 304 and no bytes: a server that was updated never meets its old files.
+    response.set({ ETag: etag, 'Cache-Control': 'no-cache' }).type(file.type);
+    policy(request, response, () => response.send(bytes));
+  };
+  router.all('/docs/', serve);
+  router.all('/docs/:file', serve);
+  return router;
+}
+
+const onlyGet: RequestHandler = (request, _response, next) => {
+  if (request.method === 'GET' || request.method === 'HEAD') return next();
+  const detail = `${request.path} takes GET, HEAD, not ${request.method}`;
+  throw new HttpProblem('method_not_allowed', detail, { headers: { Allow: 'GET, HEAD' } });
+};
+
+async function keep(read: () => Promise<Buffer>): Promise<KeptFile> {
+  const bytes = await read();
+  const digest = createHash('sha256').update(bytes).digest('base64url').slice(0, 22);
+  return { bytes, etag: `"${digest}"` };
+}

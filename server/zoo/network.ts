@@ -8,6 +8,7 @@ import { cost } from '../../models/graph/cost.ts';
 import type { Graph } from '../../models/graph/graph.ts';
 import { GraphError } from '../../models/graph/graph.ts';
 import type { InputSize } from '../../models/graph/image_input.ts';
+import { lower } from '../../models/graph/lowering.ts';
 import type { NetworkSpec } from './record.ts';
 import { TASK_OF_HEAD } from './record.ts';
 
@@ -109,6 +110,17 @@ export function servedSize({ head, input, outputStride }: NetworkSpec): InputSiz
 /** A record's network at the size that it is served at. */
 export const servedGraph = (spec: NetworkSpec & { readonly name: string }): Graph =>
   networkOf(spec, { size: servedSize(spec) }).graph;
+
+const loweredGraphs = new WeakMap<object, Graph>();
+
+/** The graph that a record is compiled to, made once for each record. */
+export function loweredGraph(record: NetworkSpec & { readonly name: string }): Graph {
+  const known = loweredGraphs.get(record);
+  if (known) return known;
+  const { graph } = lower(servedGraph(record));
+  loweredGraphs.set(record, graph);
+  return graph;
+}
 
 /** Work and size of a record's network, one image of the size that it is served at. */
 export function costOf(spec: NetworkSpec & { readonly name: string }): Cost {

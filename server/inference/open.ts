@@ -2,7 +2,7 @@ import { servedSize } from '../zoo/network.ts';
 import type { Quantization } from '../zoo/quantization.ts';
 import type { ModelRecord, Precision } from '../zoo/record.ts';
 import type { ModelStore } from '../zoo/store.ts';
-import { byteProducts } from './cpu_features.ts';
+import { byteProducts, hasNarrowSums } from './cpu_features.ts';
 import type { ExecutionProvider } from './execution_providers.ts';
 import { checkInt8, Int8CheckError } from './int8_check.ts';
 import { optimizedForm } from './optimized_form.ts';
@@ -31,7 +31,7 @@ export async function openSession(
   // Other providers than the CPU take other nodes together.
   const { onnx, quantization } =
     (how.executionProvider ?? 'cpu') === 'cpu'
-      ? await store.formed(record, precision, optimizedForm())
+      ? await store.formed(record, precision, optimizedForm(precision === 'int8' && hasNarrowSums()))
       : await store.compiled(record, precision);
   const session = await ImageSession.open(onnx, { ...how, manySizes: record.task === 'segmentation' });
   if (quantization) await check(session, record, quantization);

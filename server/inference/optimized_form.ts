@@ -2,16 +2,15 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ModelForm } from '../zoo/store.ts';
-import { hasNarrowSums } from './cpu_features.ts';
 import { env, InferenceSession } from './onnx_runtime.ts';
 
 /**
  * What ONNX Runtime makes of a network before it runs it, short of what depends on the CPU's blocks of channels: nodes joined, bytes
  * in place of pairs of quantisers. Finding that takes two thirds of the time that opening a session does, and comes out the same
  * every time, for one version of ONNX Runtime on one architecture.
- * @param narrowSums see `hasNarrowSums`: such CPUs get other nodes
+ * @param narrowSums see `hasNarrowSums`: in int8 such CPUs get other nodes
  */
-export function optimizedForm(narrowSums = hasNarrowSums()): ModelForm {
+export function optimizedForm(narrowSums: boolean): ModelForm {
   const version = env.versions.node ?? env.versions.common;
   return {
     name: `ort${version}-${process.arch}${narrowSums ? '-narrow' : ''}`,

@@ -3,5 +3,5 @@
 import { existsSync } from 'node:fs';
 
 const build = new URL('../scripts/build.js', import.meta.url);
-if (existsSync(build)) (await import(build.href)).buildIfStale();
+if (existsSync(build)) await (await import(build.href)).buildIfStale();
 await import('../dist/server/cli.js');

@@ -19,7 +19,7 @@ const pages = {
 
 const check = process.argv.includes('--check');
 // A check runs among the tests, and a build would pull dist/ from under them.
-if (!check) buildIfStale();
+if (!check) await buildIfStale();
 
 let stale = 0;
 for (const [path, write] of Object.entries(pages)) {

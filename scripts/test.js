@@ -14,7 +14,7 @@ if (suite !== 'unit' && suite !== 'system') {
   console.error(`unknown suite '${suite}': unit or system`);
   process.exit(2);
 }
-buildIfStale();
+await buildIfStale();
 
 const suffix = suite === 'unit' ? '.test.js' : '.system.js';
 const files = readdirSync(join(root, 'dist', 'test'), { recursive: true, withFileTypes: true })

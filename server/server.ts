@@ -4,7 +4,6 @@ import type { AddressInfo, Socket } from 'node:net';
 import { Server as NetServer } from 'node:net';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { createApp } from './http/app.ts';
 import { PROBLEMS } from './http/problem.ts';
 import { InferenceService } from './inference/service.ts';
 import { Metrics } from './observability/metrics.ts';
@@ -46,6 +45,10 @@ export async function startServer(
   const service: InferenceService = new InferenceService(settings, metrics, (reason, detail) =>
     log.warn({ reason, detail }, 'a worker process was lost and is being replaced'),
   );
+  // The workers load their models while this process loads what speaks HTTP.
+  const ready = service.start();
+  ready.catch(() => {}); // It is for whoever waits for it.
+  const { createApp } = await import('./http/app.ts');
   const app = createApp({ service, metrics, settings, log, isStopping: () => stopping !== undefined });
   const server = createServer(
     {
@@ -67,9 +70,12 @@ export async function startServer(
     socket.once('close', () => connections.delete(socket));
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error) => {
+      service.close();
+      reject(error);
+    });
     server.listen(settings.port, settings.host, () => {
-      server.off('error', reject);
+      server.removeAllListeners('error');
       resolve();
     });
   });
@@ -88,7 +94,7 @@ export async function startServer(
   return {
     url,
     service,
-    ready: service.start(),
+    ready,
     stop: () => {
       stopping ??= stop();
       return stopping;

@@ -1,6 +1,5 @@
-// openapi/openapi.yaml, read once, and what the rest of the code asks it for.
+// openapi/openapi.yaml, which the build turns into JSON, read once, and what the rest of the code asks it for.
 import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
 import type { operations } from '../../openapi/types.ts';
 import type { ParameterSchema, QueryParameter } from './query.ts';
 
@@ -39,8 +38,8 @@ interface Parameter {
 
 const METHODS = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch', 'trace'];
 
-// The package's root, seen from dist/server/http/.
-const DOCUMENT = load(new URL('../../../openapi/openapi.yaml', import.meta.url));
+// dist/openapi/, seen from dist/server/http/.
+const DOCUMENT = load(new URL('../../openapi/openapi.json', import.meta.url));
 const OPERATIONS = collect(DOCUMENT);
 
 /** The document as it was written, for GET /openapi.json. Don't change it. */
@@ -76,7 +75,7 @@ export function queryParameters(id: OperationId): QueryParameter[] {
 }
 
 function load(url: URL): Json {
-  return parse(readFileSync(url, 'utf8'));
+  return JSON.parse(readFileSync(url, 'utf8'));
 }
 
 function collect(document: Json): Map<OperationId, Operation> {

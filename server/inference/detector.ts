@@ -10,6 +10,9 @@ import { openSession } from './open.ts';
 import type { DetectOptions, DetectOutcome, FoundObject, Photo, PhotoLimits } from './protocol.ts';
 import type { ImageSession } from './session.ts';
 
+/** Whether the JavaScript compiler has seen a photo's whole way in this process: once is enough for all models. */
+let isCompiled = false;
+
 /** Everything between a photo's bytes and its boxes, for one model: decode, network, postprocessing. */
 export class Detector {
   readonly record: ModelRecord;
@@ -27,8 +30,9 @@ export class Detector {
   }
 
   /**
-   * Compiles (or reads) the model, opens a session and looks at one blank image, every candidate considered, so that
-   * the first photo does not wait for what ONNX Runtime and the JavaScript compiler do on first use.
+   * Compiles (or reads) the model, opens a session and, where neither the session nor this process has seen an image yet, looks at
+   * a blank one, every candidate considered: the first photo does not wait for what ONNX Runtime and the JavaScript compiler do on
+   * first use.
    * @throws whatever `openSession` throws
    */
   static async open(record: ModelRecord, store: ModelStore, options: OpenOptions): Promise<Detector> {
@@ -37,6 +41,7 @@ export class Detector {
       options.precision ?? 'fp32',
       await openSession(record, store, options),
     );
+    if (isCompiled && detector.#session.hasRun) return detector;
     const { width, height } = record.input;
     await detector.detect(
       { kind: 'pixels', bytes: new Uint8Array(width * height * 3) },
@@ -48,6 +53,7 @@ export class Detector {
       },
       { maxPixels: width * height },
     );
+    isCompiled = true;
     return detector;
   }
 

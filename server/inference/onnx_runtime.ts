@@ -1,4 +1,4 @@
 // ONNX Runtime, through which all of the server reaches it. The order of these two lines matters.
 import './no_telemetry.ts';
 
-export { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
+export { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';

@@ -2,9 +2,10 @@ import { servedSize } from '../zoo/network.ts';
 import type { Quantization } from '../zoo/quantization.ts';
 import type { ModelRecord, Precision } from '../zoo/record.ts';
 import type { ModelStore } from '../zoo/store.ts';
-import { byteProducts } from './cpu_features.ts';
+import { byteProducts, hasNarrowSums } from './cpu_features.ts';
 import type { ExecutionProvider } from './execution_providers.ts';
 import { checkInt8, Int8CheckError } from './int8_check.ts';
+import { optimizedForm } from './optimized_form.ts';
 import type { Fallback, PrecisionSetting } from './precision.ts';
 import { choosePrecision } from './precision.ts';
 import { ImageSession } from './session.ts';
@@ -27,7 +28,11 @@ export async function openSession(
   store: ModelStore,
   { precision = 'fp32', ...how }: OpenOptions,
 ): Promise<ImageSession> {
-  const { onnx, quantization } = await store.compiled(record, precision);
+  // Other providers than the CPU take other nodes together.
+  const { onnx, quantization } =
+    (how.executionProvider ?? 'cpu') === 'cpu'
+      ? await store.formed(record, precision, optimizedForm(precision === 'int8' && hasNarrowSums()))
+      : await store.compiled(record, precision);
   const session = await ImageSession.open(onnx, { ...how, manySizes: record.task === 'segmentation' });
   if (quantization) await check(session, record, quantization);
   return session;

@@ -43,17 +43,6 @@ export function detectResponse(
   };
 }
 
-const NAMES = new WeakMap<ModelRecord, ReadonlyMap<number, string>>();
-
-/** Labels by class id, made once for each model. */
-function namesOf(record: ModelRecord): ReadonlyMap<number, string> {
-  const known = NAMES.get(record);
-  if (known) return known;
-  const names = new Map(record.labels.map(({ classId, label }) => [classId, label]));
-  NAMES.set(record, names);
-  return names;
-}
-
 /** What stands around what was found in a photo: in the order of SegmentResponse, before it and after. */
 interface SegmentFrame {
   readonly before: Omit<SegmentResponse, 'segments' | 'confidence_map' | 'timing' | 'madds'>;

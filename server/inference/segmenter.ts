@@ -47,6 +47,9 @@ interface Look {
 
 const area = ({ width, height }: Size) => width * height;
 
+/** Whether the JavaScript compiler has seen a class map made in this process: once is enough for all models. */
+let isCompiled = false;
+
 /** Everything between a photo's bytes and its class map, for one model: decode, network, views. */
 export class Segmenter {
   readonly record: ModelRecord;
@@ -61,8 +64,8 @@ export class Segmenter {
   }
 
   /**
-   * Compiles (or reads) the model, opens a session and looks at one blank square, so that the first photo does not wait for
-   * what ONNX Runtime and the JavaScript compiler do on first use.
+   * Compiles (or reads) the model, opens a session and, where neither the session nor this process has seen an image yet, looks at
+   * a blank square: the first photo does not wait for what ONNX Runtime and the JavaScript compiler do on first use.
    * @throws whatever `openSession` throws; ModelUnavailableError where the model has more classes than a class map can hold
    */
   static async open(record: ModelRecord, store: ModelStore, options: OpenOptions): Promise<Segmenter> {
@@ -76,10 +79,12 @@ export class Segmenter {
       options.precision ?? 'fp32',
       await openSession(record, store, options),
     );
+    if (isCompiled && segmenter.#session.hasRun) return segmenter;
     const size = servedSize(record);
     const logits = await segmenter.#logits(new Uint8Array(size.height * size.width * 3), size);
     const look = { resized: size, input: size };
     classMap(logits, segmenter.#mapping(size, look, logits, false), size);
+    isCompiled = true;
     return segmenter;
   }
 

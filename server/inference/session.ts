@@ -82,6 +82,11 @@ export class ImageSession {
     );
   }
 
+  /** Whether it has run: ONNX Runtime plans and reserves its memory then. */
+  get hasRun(): boolean {
+    return this.#outputs !== undefined;
+  }
+
   async close(): Promise<void> {
     await this.#session.release();
   }

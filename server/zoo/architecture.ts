@@ -1,3 +1,5 @@
+import type { HeadName } from '../../heads/model.ts';
+import { HEADS } from '../../heads/model.ts';
 import type { Backbone, OutputStride } from '../../models/backbones/backbone.ts';
 import type { Style } from '../../models/backbones/blocks.ts';
 import { backbones } from '../../models/backbones/registry.ts';
@@ -7,27 +9,8 @@ import type { InputSize } from '../../models/graph/image_input.ts';
 import { MINUS_ONE_TO_ONE } from '../../models/graph/image_input.ts';
 import { networkOf } from './network.ts';
 
-/** What a head is built with where nothing else is asked for. */
-export interface HeadDefaults {
-  readonly title: string;
-  /** Side of the square input in pixels. */
-  readonly resolution: number;
-  /** What `classes` counts. */
-  readonly classes: number;
-  /** Output strides that make sense for it; the last that the backbone has is the default. */
-  readonly outputStrides: readonly OutputStride[];
-}
-
-/** The heads that a backbone can be described with, by the names that people give. */
-export const HEADS = {
-  classifier: { title: 'classifier', resolution: 224, classes: 1000, outputStrides: [8, 16, 32] },
-  ssdlite: { title: 'SSDLite', resolution: 300, classes: 91, outputStrides: [8, 16, 32] },
-  ssd: { title: 'SSD', resolution: 300, classes: 91, outputStrides: [8, 16, 32] },
-  deeplabv3: { title: 'DeepLabv3, mobile form', resolution: 513, classes: 21, outputStrides: [8, 16] },
-  deeplabv3_aspp: { title: 'DeepLabv3, full ASPP', resolution: 513, classes: 21, outputStrides: [8, 16] },
-} as const satisfies Readonly<Record<string, HeadDefaults>>;
-
-export type HeadName = keyof typeof HEADS;
+export type { HeadDefaults, HeadName } from '../../heads/model.ts';
+export { HEADS } from '../../heads/model.ts';
 
 /** Ranges that hold for every backbone: they bound what one description can ask for. */
 export const LIMITS = {

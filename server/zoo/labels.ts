@@ -4,9 +4,14 @@ export interface Label {
   readonly label: string;
 }
 
-/** Names of classes by their id. */
-export const namesOf = ({ labels }: { readonly labels: readonly Label[] }): Map<number, string> =>
-  new Map(labels.map(({ classId, label }) => [classId, label]));
+const names = new WeakMap<readonly Label[], ReadonlyMap<number, string>>();
+
+/** Names of classes by their id; put together once for each list of labels. */
+export function namesOf({ labels }: { readonly labels: readonly Label[] }): ReadonlyMap<number, string> {
+  const known = names.get(labels) ?? new Map(labels.map(({ classId, label }) => [classId, label]));
+  names.set(labels, known);
+  return known;
+}
 
 /**
  * COCO's 80 object classes with their ids in the 91-id range of the annotation files (the gaps are classes that the

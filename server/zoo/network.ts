@@ -1,13 +1,10 @@
-import { buildDeeplabv3 } from '../../heads/deeplabv3/graph.ts';
 import { alignedSide } from '../../heads/deeplabv3/input_size.ts';
-import { buildSsdlite } from '../../heads/ssdlite/graph.ts';
-import { buildClassifier } from '../../models/backbones/classifier.ts';
-import { backboneNamed } from '../../models/backbones/registry.ts';
+import { buildModel } from '../../heads/model.ts';
 import type { Cost } from '../../models/graph/cost.ts';
 import { cost } from '../../models/graph/cost.ts';
 import type { Graph } from '../../models/graph/graph.ts';
-import { GraphError } from '../../models/graph/graph.ts';
 import type { InputSize } from '../../models/graph/image_input.ts';
+import { lower } from '../../models/graph/lowering.ts';
 import type { NetworkSpec } from './record.ts';
 import { TASK_OF_HEAD } from './record.ts';
 
@@ -42,51 +39,22 @@ export function networkOf(
   spec: NetworkSpec & { readonly name: string },
   { input = 'pixels', size = spec.input, taps = [] }: NetworkOptions = {},
 ): Network {
-  const { name, head, width, outputStride, classColumns: classes, backboneStyle, headStyle } = spec;
-  const common = {
+  const { name, backbone, head, width, outputStride, classColumns: classes, backboneStyle, headStyle } = spec;
+  const { graph, grids } = buildModel({
     name,
+    backbone,
+    head,
     width,
     outputStride,
     classes,
     backboneStyle,
     headStyle,
     taps,
-    input:
-      input === 'tensor'
-        ? { kind: 'tensor' as const }
-        : { kind: 'pixels' as const, normalization: spec.normalization },
-  };
-  const backbone = backboneNamed(spec.backbone);
-  switch (head) {
-    case 'classifier':
-      return named(
-        buildClassifier(backbone, { ...common, resolution: size, style: backboneStyle }),
-        OUTPUTS.other,
-        taps,
-      );
-    case 'deeplabv3':
-    case 'deeplabv3_aspp': {
-      if (outputStride === 32)
-        throw new RangeError(`DeepLabv3 is built for output stride 8 or 16, not ${outputStride}`);
-      const form = head === 'deeplabv3' ? 'mobile' : 'aspp';
-      const { graph } = buildDeeplabv3({ ...common, outputStride, backbone, form, size });
-      return named(graph, OUTPUTS.other, taps);
-    }
-    case 'ssdlite':
-    case 'ssd': {
-      if (size.height !== size.width)
-        throw new GraphError(`${name} takes square images, not ${size.height}x${size.width}`);
-      // TensorFlow's detection models give the extra layers the backbone's width.
-      const { graph, grids } = buildSsdlite({
-        ...common,
-        backbone,
-        form: head,
-        extraWidth: width,
-        resolution: size.height,
-      });
-      return { ...named(graph, OUTPUTS.detection, taps), grids };
-    }
-  }
+    resolution: size,
+    input: input === 'tensor' ? { kind: 'tensor' } : { kind: 'pixels', normalization: spec.normalization },
+  });
+  const own = TASK_OF_HEAD[head] === 'detection' ? OUTPUTS.detection : OUTPUTS.other;
+  return { ...named(graph, own, taps), grids };
 }
 
 /** Gives the outputs their public names. Several names may stand for one value, which the graph then gives once. */
@@ -109,6 +77,17 @@ export function servedSize({ head, input, outputStride }: NetworkSpec): InputSiz
 /** A record's network at the size that it is served at. */
 export const servedGraph = (spec: NetworkSpec & { readonly name: string }): Graph =>
   networkOf(spec, { size: servedSize(spec) }).graph;
+
+const loweredGraphs = new WeakMap<object, Graph>();
+
+/** The graph that a record is compiled to, made once for each record. */
+export function loweredGraph(record: NetworkSpec & { readonly name: string }): Graph {
+  const known = loweredGraphs.get(record);
+  if (known) return known;
+  const { graph } = lower(servedGraph(record));
+  loweredGraphs.set(record, graph);
+  return graph;
+}
 
 /** Work and size of a record's network, one image of the size that it is served at. */
 export function costOf(spec: NetworkSpec & { readonly name: string }): Cost {

@@ -2,12 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { lower } from '../../models/graph/lowering.ts';
 import type { Calibrated } from '../../models/graph/quantization/calibrated.ts';
 import { readCalibrated } from '../../models/graph/quantization/calibrated.ts';
 import { planQuantization } from '../../models/graph/quantization/plan.ts';
 import { makeFolder, quantizedFolder, sha256Of, sweep, writeAtomically } from './files.ts';
-import { servedGraph } from './network.ts';
+import { loweredGraph } from './network.ts';
 import type { ModelRecord } from './record.ts';
 
 /** What a model is made int8 from, and what came of it where that was done. */
@@ -49,7 +48,11 @@ const PACKAGE_WEIGHTS = fileURLToPath(new URL('../../../weights/', import.meta.u
 const FORMAT = 1;
 const numbers = { type: 'array', items: { type: 'number' } };
 const count = { type: 'integer', minimum: 1 };
-const checkFile = new Ajv2020({ strict: true, strictTypes: false }).compile<FileContent>({
+const checkFile = new Ajv2020({
+  strict: true,
+  strictTypes: false,
+  validateSchema: false,
+}).compile<FileContent>({
   type: 'object',
   properties: {
     format: { const: FORMAT },
@@ -143,9 +146,16 @@ async function readIfThere(path: string): Promise<Buffer | undefined> {
   }
 }
 
+/** What was read last of each record's: choosing a precision and compiling both ask for it. */
+const parsed = new WeakMap<ModelRecord, { readonly bytes: Buffer; readonly quantization: Quantization }>();
+
 function parseOr(path: string, remedy: string, bytes: Buffer, record: ModelRecord): Quantization {
+  const known = parsed.get(record);
+  if (known?.bytes.equals(bytes)) return known.quantization;
   try {
-    return parseQuantization(bytes.toString('utf8'), record);
+    const quantization = parseQuantization(bytes.toString('utf8'), record);
+    parsed.set(record, { bytes, quantization });
+    return quantization;
   } catch (error) {
     throw new QuantizationError(`${path} cannot be used: ${(error as Error).message}; ${remedy}`);
   }
@@ -168,7 +178,7 @@ export function parseQuantization(text: string, record: ModelRecord): Quantizati
   if (weights !== record.source.sha256) {
     return { weights, ...rest, calibrated: { ranges: new Map(), means: new Map() }, reference };
   }
-  const { graph } = lower(servedGraph(record));
+  const graph = loweredGraph(record);
   const calibrated = readCalibrated({ ranges, means }, planQuantization(graph));
   const wanted = graph.outputs.map(({ name }) => name).sort();
   if ([...reference.keys()].sort().join() !== wanted.join())

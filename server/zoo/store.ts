@@ -1,10 +1,7 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { lower } from '../../models/graph/lowering.ts';
-import { checkFit } from '../../models/weights/fit.ts';
-import { compile } from './compile.ts';
 import { makeFolder, sha256Of, sweep, writeAtomically } from './files.ts';
-import { servedGraph } from './network.ts';
+import { loweredGraph, servedGraph } from './network.ts';
 import type { Quantization } from './quantization.ts';
 import { readQuantization } from './quantization.ts';
 import type { ModelRecord, Precision } from './record.ts';
@@ -12,6 +9,14 @@ import { loadWeights, ModelUnavailableError } from './weights.ts';
 
 /** Raised whenever the same record, graph and weights would compile to other bytes than before. */
 const COMPILER_VERSION = 4;
+
+/** Another form of compiled models, for one kind of machine: what takes long at each start, done once. */
+export interface ModelForm {
+  /** Part of a file's name: says what the form is for. */
+  readonly name: string;
+  /** @returns the form of an .onnx file, or nothing where it cannot be had */
+  make(onnx: Uint8Array): Promise<Uint8Array | undefined>;
+}
 
 const compiledFolder = (home: string) => join(home, 'compiled');
 
@@ -50,6 +55,11 @@ export class ModelStore {
     const kept = await readVerified(path);
     const source = quantized && { quantization: quantized.quantization };
     if (kept) return { path, ...kept, ...source, cached: true };
+    // Most starts compile nothing, and need none of what it takes.
+    const [{ compile }, { checkFit }] = await Promise.all([
+      import('./compile.ts'),
+      import('../../models/weights/fit.ts'),
+    ]);
     const weights = await loadWeights(record, this.home);
     checkFit(servedGraph(record), weights, `the checkpoint of ${record.name}`);
     const onnx = compile(record, weights, quantized?.quantization.calibrated);
@@ -57,9 +67,30 @@ export class ModelStore {
     const folder = compiledFolder(this.home);
     await makeFolder(folder);
     await sweep(folder);
-    // The model goes first: a digest without its model is a miss, a model with an old digest is rebuilt.
-    await writeAtomically(path, onnx);
-    await writeAtomically(`${path}.sha256`, Buffer.from(`${sha256}\n`));
+    await keep(path, onnx, sha256);
+    return { path, onnx, sha256, ...source, cached: false };
+  }
+
+  /**
+   * The compiled model in another form: from disk if it is there and whole, else made and, where the store can be written, kept.
+   * As `compiled` gives it, where it cannot be had.
+   * @throws whatever `compiled` throws
+   */
+  async formed(record: ModelRecord, precision: Precision, { name, make }: ModelForm): Promise<CompiledModel> {
+    const quantized = precision === 'int8' ? await this.#quantization(record) : undefined;
+    const path = this.pathOf(record, quantized?.sha256).replace(/\.onnx$/, `.${name}.onnx`);
+    const source = quantized && { quantization: quantized.quantization };
+    const kept = await readVerified(path);
+    if (kept) return { path, ...kept, ...source, cached: true };
+    const compiled = await this.compiled(record, precision);
+    const onnx = await make(compiled.onnx);
+    if (!onnx) return compiled;
+    const sha256 = sha256Of(onnx);
+    try {
+      await keep(path, onnx, sha256);
+    } catch {
+      // The next start makes it again.
+    }
     return { path, onnx, sha256, ...source, cached: false };
   }
 
@@ -92,7 +123,7 @@ export class ModelStore {
    * @param quantization hash of what int8 is made from; the form in fp32 where there is none
    */
   pathOf(record: ModelRecord, quantization?: string): string {
-    const { nodes, outputs } = lower(servedGraph(record)).graph;
+    const { nodes, outputs } = loweredGraph(record);
     // What was measured of a model makes no other file.
     const { accuracy: _, ...described } = record;
     const parts = [COMPILER_VERSION, described, nodes, outputs, quantization];
@@ -108,6 +139,12 @@ export class ModelStore {
       `${record.name} was never quantised: thinlens quantize ${record.name} --images DIR does`,
     );
   }
+}
+
+async function keep(path: string, onnx: Uint8Array, sha256: string): Promise<void> {
+  // The model goes first: a digest without its model is a miss, a model with an old digest is rebuilt.
+  await writeAtomically(path, onnx);
+  await writeAtomically(`${path}.sha256`, Buffer.from(`${sha256}\n`));
 }
 
 async function readVerified(path: string): Promise<{ onnx: Uint8Array; sha256: string } | undefined> {

@@ -91,7 +91,7 @@ describe('thinlens bench', () => {
 
   test('refuses what cannot be', async () => {
     await assertRefused(['bench', '--model', 'yolo'], /there is no model 'yolo': the models are ssdlite_/);
-    await assertRefused(['bench', '--images', 'docs'], /docs holds no photos/);
+    await assertRefused(['bench', '--images', 'heads'], /heads holds no photos/);
     await assertRefused(
       ['bench', '--rounds', '0'],
       /--rounds must be a whole number from 1 to 1000, got '0'/,

@@ -18,7 +18,7 @@ import { ProcessError, startClient, startThinlens } from './support/processes.ts
 
 const USAGE = `npm run bench:soak -- [options]
   --requests N       requests after the warm-up (50000)
-  --warm-up N        requests before memory is looked at (2000)
+  --warm-up N        requests before memory is looked at (10000): heaps take some thousand photos to settle
   --clients N        clients at once (16)
   --segment-every N  every Nth request is for masks, the others for boxes (50)
   --samples N        how often memory is looked at (50)
@@ -38,7 +38,7 @@ function pathsFor(segmentEvery: number): string[] {
 async function soak(args: readonly string[]) {
   const values = parsed(args, {
     requests: { type: 'string', default: '50000' },
-    'warm-up': { type: 'string', default: '2000' },
+    'warm-up': { type: 'string', default: '10000' },
     clients: { type: 'string', default: '16' },
     'segment-every': { type: 'string', default: '50' },
     samples: { type: 'string', default: '50' },

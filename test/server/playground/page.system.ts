@@ -463,7 +463,7 @@ describe('models', () => {
     try {
       await open(
         async ({ page }) => {
-          await page.locator('#facts').filter({ hasText: 'AP 0.321' }).waitFor();
+          await page.locator('#facts').filter({ hasText: 'AP 0.32' }).waitFor();
           const option = page.locator(`option[value=${SEGMENTER}]`);
           assert.ok(await option.isDisabled());
           assert.match((await option.textContent()) ?? '', /DeepLabv3 on MobileNetV2.* – .*told to load/);

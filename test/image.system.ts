@@ -62,7 +62,7 @@ before(() => {
     encoding: 'utf8',
   });
   for (const file of files.trim().split('\n')) {
-    if (/^(samples|docs|training|test\/fixtures)\//.test(file) || !existsSync(file)) continue;
+    if (/^(docs|training|test\/fixtures)\//.test(file) || !existsSync(file)) continue;
     mkdirSync(dirname(join(source, file)), { recursive: true });
     if (statSync(file).isFile()) cpSync(file, join(source, file));
   }

@@ -11,7 +11,7 @@ import { compile } from '../../../server/zoo/compile.ts';
 import { servedGraph } from '../../../server/zoo/network.ts';
 import { readQuantization } from '../../../server/zoo/quantization.ts';
 import { loadWeights } from '../../../server/zoo/weights.ts';
-import { optimizedNodes } from '../../models/graph/quantization/runtime.ts';
+import { ON_BYTES, optimizedNodes } from '../../models/graph/quantization/runtime.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'thinlens-fusion-'));
 after(() => rmSync(home, { recursive: true, force: true }));
@@ -80,18 +80,3 @@ describe('in int8, ONNX Runtime computes the backbone on bytes alone', () => {
     });
   }
 });
-
-/** Operators that compute on bytes, and those that only move what they are given. */
-const ON_BYTES = new Set([
-  'QLinearConv',
-  'QLinearAdd',
-  'QLinearMul',
-  'QLinearConcat',
-  'QLinearSigmoid',
-  'QLinearGlobalAveragePool',
-  'NhwcMaxPool',
-  'Reshape',
-  'Transpose',
-  'Split',
-  'Slice',
-]);

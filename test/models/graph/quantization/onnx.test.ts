@@ -27,7 +27,7 @@ import type { Tensor } from '../../../../models/graph/tensor.ts';
 import { mulberry32, smoothNoise } from '../../../reference/noise.ts';
 import { randomWeights } from '../../../reference/random_weights.ts';
 import type { Sample } from './runtime.ts';
-import { calibrate, optimizedNodes, run, signalToNoise } from './runtime.ts';
+import { calibrate, ON_BYTES, optimizedNodes, run, signalToNoise } from './runtime.ts';
 
 const input = { kind: 'pixels', normalization: MINUS_ONE_TO_ONE } as const;
 const headStyle = { padding: 'same', epsilon: 1e-3, activation: 'relu6' } as const;
@@ -86,21 +86,6 @@ const deeplabv3 = (backbone: typeof mobilenetV2, size = { height: 65, width: 97 
     backboneStyle: backbone.style,
     headStyle,
   }).graph;
-
-/** What may be left when everything is fused: operators on bytes, and those that move bytes. */
-const ON_BYTES = new Set([
-  'QLinearConv',
-  'QLinearAdd',
-  'QLinearMul',
-  'QLinearConcat',
-  'QLinearSigmoid',
-  'QLinearGlobalAveragePool',
-  'NhwcMaxPool',
-  'Reshape',
-  'Transpose',
-  'Split',
-  'Slice',
-]);
 
 describe('ONNX Runtime computes on bytes from the pixels to the predictions', () => {
   for (const backbone of [mobilenetV2, mnasnetA1, shufflenetV2]) {

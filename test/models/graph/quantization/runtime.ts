@@ -44,6 +44,21 @@ export async function calibrate(
   return calibration;
 }
 
+/** What may be left of a network when everything is fused: operators on bytes, and those that move bytes. */
+export const ON_BYTES: ReadonlySet<string> = new Set([
+  'QLinearConv',
+  'QLinearAdd',
+  'QLinearMul',
+  'QLinearConcat',
+  'QLinearSigmoid',
+  'QLinearGlobalAveragePool',
+  'NhwcMaxPool',
+  'Reshape',
+  'Transpose',
+  'Split',
+  'Slice',
+]);
+
 /** The nodes that ONNX Runtime makes of a model. */
 export async function optimizedNodes(onnx: Uint8Array): Promise<readonly OnnxNode[]> {
   const folder = mkdtempSync(join(tmpdir(), 'thinlens-test-'));

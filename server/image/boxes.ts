@@ -1,6 +1,6 @@
+import { classColor } from '../playground/class_colors.ts';
 import type { Canvas } from './canvas.ts';
 import { drawnIn, fillFrame } from './canvas.ts';
-import { classColor } from './class_colors.ts';
 import type { Label, Style } from './labels.ts';
 import { BLACK, drawLabels, styleFor, WHITE } from './labels.ts';
 import type { PictureLimits, PictureType } from './picture.ts';

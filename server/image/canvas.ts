@@ -1,4 +1,4 @@
-import type { Rgb } from './class_colors.ts';
+import type { Rgb } from '../playground/class_colors.ts';
 import type { Region, Size } from './region.ts';
 
 /** Pixels that are drawn on: [height, width, 3], 8-bit sRGB. */

@@ -1,7 +1,6 @@
+import type { Rgb } from '../playground/class_colors.ts';
 import type { Canvas } from './canvas.ts';
 import { drawnIn, fillRectangle } from './canvas.ts';
-import type { Rgb } from './class_colors.ts';
-import { inkOn } from './class_colors.ts';
 import { Lettering } from './lettering.ts';
 import type { Region, Size } from './region.ts';
 
@@ -88,8 +87,8 @@ export function drawLabels(
   for (const { area, text, color } of plates.toReversed()) {
     fillRectangle(canvas, area, BLACK);
     fillRectangle(canvas, drawnIn(area, edge), color);
-    const ink = inkOn(color) === '#000' ? BLACK : WHITE;
-    lettering.draw(canvas, text, area.x_min + edge + beside, area.y_min + edge, ink);
+    // Classes' colours are such that it reads on all of them.
+    lettering.draw(canvas, text, area.x_min + edge + beside, area.y_min + edge, BLACK);
   }
 }
 

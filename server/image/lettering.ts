@@ -1,6 +1,6 @@
+import type { Rgb } from '../playground/class_colors.ts';
 import type { Canvas, Coverage } from './canvas.ts';
 import { fillShape } from './canvas.ts';
-import type { Rgb } from './class_colors.ts';
 import { CAP_HEIGHT, GLYPHS, MARKS, MISSING } from './stroke_font.ts';
 
 /** In units of the font's grid. */

@@ -1,5 +1,5 @@
+import { classColor } from '../playground/class_colors.ts';
 import type { Canvas } from './canvas.ts';
-import { classColor } from './class_colors.ts';
 import type { Label } from './labels.ts';
 import { drawLabels, styleFor } from './labels.ts';
 import type { PictureLimits, PictureType } from './picture.ts';

@@ -1,7 +1,7 @@
 // The page: photos in, answers of the server out. It holds what is picked, and tells the parts what to show.
 import type { DetectResponse, SegmentResponse } from '../../openapi/types.ts';
 import { type Answer, ApiError, type Choice, choiceQuery, classFile, look, operationUrl } from './api.ts';
-import { classColor, css } from './colors.ts';
+import { classColor, css } from './class_colors.ts';
 import { showCost } from './cost.ts';
 import { classTerm, curlCommand, withQuery } from './curl.ts';
 import { byId, save } from './dom.ts';

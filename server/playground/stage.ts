@@ -1,7 +1,7 @@
 // The photo, and over it what was found.
 import type { Detection, Segment } from '../../openapi/types.ts';
 import type { ApiError } from './api.ts';
-import { classColor, css, inkOn } from './colors.ts';
+import { classColor, css } from './class_colors.ts';
 import { button, byId, make } from './dom.ts';
 import { scorePercent } from './format.ts';
 import { placeLabels } from './label_layout.ts';
@@ -70,17 +70,14 @@ export class Stage {
     this.#setProportions(width, height);
     this.#draw(
       detections.map(({ label, class_id, score, box: { x_min, y_min, x_max, y_max } }) => {
-        const color = classColor(class_id);
+        const color = css(classColor(class_id));
         const box = make('div', 'box');
         box.style.left = `${(100 * x_min) / width}%`;
         box.style.top = `${(100 * y_min) / height}%`;
         box.style.width = `${(100 * (x_max - x_min)) / width}%`;
         box.style.height = `${(100 * (y_max - y_min)) / height}%`;
         const tag = make('div', 'tag', {}, `${label} ${scorePercent(score)}`);
-        for (const { style } of [box, tag]) {
-          style.setProperty('--color', css(color));
-          style.setProperty('--ink', inkOn(color));
-        }
+        for (const { style } of [box, tag]) style.setProperty('--color', color);
         return { parts: [box, tag], box, tag };
       }),
     );

@@ -13,7 +13,7 @@ import type { PlanOptions } from '../../server/commands/plan_files.ts';
 import { planFiles } from '../../server/commands/plan_files.ts';
 import type { SegmentFilesOptions } from '../../server/commands/segment_files.ts';
 import { segmentFiles } from '../../server/commands/segment_files.ts';
-import { classColor } from '../../server/image/class_colors.ts';
+import { classColor } from '../../server/playground/class_colors.ts';
 import { assertRefused, thinlens } from './child.ts';
 import { startReady } from './harness.ts';
 

@@ -8,7 +8,7 @@ import { VOC_COLORS } from '../../../heads/deeplabv3/voc_colors.ts';
 import { backboneNamed } from '../../../models/backbones/registry.ts';
 import { cost } from '../../../models/graph/cost.ts';
 import type { SegmentResponse } from '../../../openapi/types.ts';
-import { classColor } from '../../../server/image/class_colors.ts';
+import { classColor } from '../../../server/playground/class_colors.ts';
 import { catalog } from '../../../server/zoo/catalog.ts';
 import { VOC_LABELS } from '../../../server/zoo/labels.ts';
 import { networkOf } from '../../../server/zoo/network.ts';

@@ -2,11 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { drawBoxes, paintBoxes } from '../../../server/image/boxes.ts';
-import { classColor, inkOn, type Rgb } from '../../../server/image/class_colors.ts';
 import { styleFor } from '../../../server/image/labels.ts';
 import { Lettering } from '../../../server/image/lettering.ts';
 import { paintClasses } from '../../../server/image/overlay.ts';
-import { COCO_LABELS } from '../../../server/zoo/labels.ts';
+import { classColor, type Rgb } from '../../../server/playground/class_colors.ts';
 import { ORIENTATIONS, rasterOf, stored } from './orientations.ts';
 import { paint, type Raster, scene } from './pictures.ts';
 
@@ -26,37 +25,6 @@ const count = ({ pixels }: Raster, [red, green, blue]: Rgb) => {
     found += Number(pixels[at] === red && pixels[at + 1] === green && pixels[at + 2] === blue);
   return found;
 };
-
-/** WCAG 2.2's contrast ratio. */
-function contrast(...colors: readonly [Rgb, Rgb]): number {
-  const [a, b] = colors.map((color) => {
-    const [red = 0, green = 0, blue = 0] = color.map((value) =>
-      value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4,
-    );
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05;
-  }) as [number, number];
-  return Math.max(a, b) / Math.min(a, b);
-}
-
-describe('colours of classes', () => {
-  const inks = { '#000': [0, 0, 0], '#fff': [255, 255, 255] } as const;
-
-  test('carry text at 4.5 to 1 or better', () => {
-    for (let id = 0; id < 256; id++) {
-      const color = classColor(id);
-      assert.ok(contrast(color, inks[inkOn(color)]) >= 4.5, `${id}: ${color}`);
-    }
-  });
-
-  test('are all different, and those of two classes of COCO are far from alike', () => {
-    assert.equal(new Set(Array.from({ length: 256 }, (_, id) => String(classColor(id)))).size, 256);
-    const colors = COCO_LABELS.map(({ classId }) => classColor(classId));
-    colors.forEach((a, i) => {
-      for (const b of colors.slice(0, i))
-        assert.ok(Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]) > 20, `${a} and ${b}`);
-    });
-  });
-});
 
 describe('a box', () => {
   for (const grey of [0, 128, 255]) {

@@ -1,9 +1,8 @@
-// What the page computes without a browser: colours, labels' places, filters, sentences and the curl command.
+// What the page computes without a browser: labels' places, filters, sentences and the curl command.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import type { Detection, Model } from '../../../openapi/types.ts';
-import { classColor, css, inkOn, type Rgb } from '../../../server/playground/colors.ts';
 import { classTerm, curlCommand, shellWord, withQuery } from '../../../server/playground/curl.ts';
 import { classesOf, notHidden, scoringAtLeast } from '../../../server/playground/filter.ts';
 import {
@@ -18,69 +17,12 @@ import {
 } from '../../../server/playground/format.ts';
 import { placeLabels, type Rectangle } from '../../../server/playground/label_layout.ts';
 import { stageTimes } from '../../../server/playground/timing.ts';
-import { COCO_LABELS } from '../../../server/zoo/labels.ts';
-
-/** WCAG 2.2's contrast ratio. */
-function contrast(a: Rgb, b: Rgb): number {
-  const [light, dark] = [a, b]
-    .map((color) => {
-      const [r, g, bl] = color
-        .map((value) => value / 255)
-        .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
-      return 0.2126 * (r ?? 0) + 0.7152 * (g ?? 0) + 0.0722 * (bl ?? 0);
-    })
-    .sort((x, y) => y - x);
-  return ((light ?? 0) + 0.05) / ((dark ?? 0) + 0.05);
-}
 
 const detection = (label: string, class_id: number, score: number): Detection => ({
   label,
   class_id,
   score,
   box: { x_min: 0, y_min: 0, x_max: 10, y_max: 10 },
-});
-
-describe('colours of classes', () => {
-  const ids = Array.from({ length: 256 }, (_, id) => id);
-
-  test('are colours of sRGB in which black text reads well', () => {
-    for (const id of ids) {
-      const color = classColor(id);
-      for (const value of color) assert.ok(Number.isInteger(value) && value >= 0 && value <= 255, css(color));
-      assert.equal(inkOn(color), '#000');
-      assert.ok(contrast(color, [0, 0, 0]) >= 7, css(color));
-    }
-  });
-
-  test('differ between all of a dataset, and clearly between neighbours', () => {
-    const coco = COCO_LABELS.map((entry) => css(classColor(entry.classId)));
-    assert.equal(new Set(coco).size, 80);
-    for (const id of ids.slice(1)) {
-      const [a, b] = [classColor(id - 1), classColor(id)];
-      const distance = Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
-      assert.ok(distance > 60, `${id - 1} ${css(a)}, ${id} ${css(b)}`);
-    }
-  });
-
-  test('differ clearly between any two of the segmentation models, whose masks lie side by side', () => {
-    for (const a of ids.slice(1, 21)) {
-      for (const b of ids.slice(1, a)) {
-        const distance = Math.hypot(...classColor(a).map((value, at) => value - (classColor(b)[at] ?? 0)));
-        assert.ok(distance > 38, `${a} and ${b} are ${distance} apart`);
-      }
-    }
-  });
-
-  test('have ink that reads on any colour', () => {
-    for (let red = 0; red < 256; red += 15) {
-      for (let green = 0; green < 256; green += 15) {
-        for (let blue = 0; blue < 256; blue += 15) {
-          const ink: Rgb = inkOn([red, green, blue]) === '#000' ? [0, 0, 0] : [255, 255, 255];
-          assert.ok(contrast([red, green, blue], ink) >= 4.5);
-        }
-      }
-    }
-  });
 });
 
 describe('the curl command', () => {

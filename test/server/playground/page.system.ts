@@ -13,7 +13,7 @@ import { chromium } from 'playwright-core';
 import sharp from 'sharp';
 import type { DetectResponse, ModelList, Problem, SegmentResponse } from '../../../openapi/types.ts';
 import { byteProducts } from '../../../server/inference/cpu_features.ts';
-import { classColor } from '../../../server/playground/colors.ts';
+import { classColor } from '../../../server/playground/class_colors.ts';
 import { overlap } from '../boxes.ts';
 import type { TestServer } from '../harness.ts';
 import { sample, start, startReady, until } from '../harness.ts';

@@ -98,7 +98,7 @@ describe('the page', () => {
     }
     const files = [...seen].filter((path) => path.startsWith('/playground/'));
     assert.ok(
-      files.includes('/playground/page.js') && files.includes('/playground/colors.js'),
+      files.includes('/playground/page.js') && files.includes('/playground/class_colors.js'),
       String(files),
     );
     for (const path of seen) {

@@ -1,5 +1,5 @@
 // The colours that people see classes in: in drawn boxes, in overlays and on the page. The same class id has the same colour in
-// every picture. Pure arithmetic, so that browsers can run it too.
+// every picture. It lies among the page's files because browsers load it from there; what draws pictures takes it from here too.
 
 /** Red, green and blue, 0 to 255. */
 export type Rgb = readonly [red: number, green: number, blue: number];
@@ -35,13 +35,12 @@ function farthestFirst(): Rgb[] {
   let next = { color: FIRST, lab: oklab(FIRST), far: 0 };
   while (chosen.length < COUNT) {
     chosen.push(next.color);
-    const { lab } = next;
+    const [lightness, a, b] = next.lab;
     for (const candidate of candidates) {
+      const [otherLightness, otherA, otherB] = candidate.lab;
+      const squares = (otherLightness - lightness) ** 2 + (otherA - a) ** 2 + (otherB - b) ** 2;
       // Rounded: the last bits of powers and roots differ between JavaScript engines, and the colours must not.
-      const distance = Math.round(
-        1e6 * Math.hypot(...candidate.lab.map((value, i) => value - (lab[i] as number))),
-      );
-      candidate.far = Math.min(candidate.far, distance);
+      candidate.far = Math.min(candidate.far, Math.round(1e6 * Math.sqrt(squares)));
     }
     next = candidates.reduce((best, candidate) => (candidate.far > best.far ? candidate : best));
   }
@@ -55,14 +54,8 @@ function suitableColors(): Rgb[] {
   );
   return all.filter((color) => {
     const [lightness, a, b] = oklab(color);
-    return contrast(luminance(color), 0) >= CONTRAST && lightness <= LIGHTEST && Math.hypot(a, b) >= CHROMA;
+    return contrastWithBlack(color) >= CONTRAST && lightness <= LIGHTEST && Math.hypot(a, b) >= CHROMA;
   });
-}
-
-/** Black or white, whichever reads better on `color`: at least 4.5 to 1 for any colour. */
-export function inkOn(color: Rgb): '#000' | '#fff' {
-  const light = luminance(color);
-  return contrast(light, 0) >= contrast(light, 1) ? '#000' : '#fff';
 }
 
 /** As CSS writes it. */
@@ -76,10 +69,8 @@ function luminance(color: Rgb): number {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
-/** Source: WCAG 2.2, "contrast ratio". */
-function contrast(a: number, b: number): number {
-  return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-}
+/** Contrast of black text on it. Source: WCAG 2.2, "contrast ratio". */
+const contrastWithBlack = (color: Rgb): number => (luminance(color) + 0.05) / 0.05;
 
 /** Linear light of an sRGB colour's channels, 0 to 1. Source: IEC 61966-2-1. */
 function linear(color: Rgb): Rgb {

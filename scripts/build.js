@@ -15,6 +15,7 @@ import {
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeValidators } from './validators.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const sources = [
@@ -26,6 +27,8 @@ const sources = [
   'test',
   'bench',
   'samples',
+  'scripts/build.js',
+  'scripts/validators.js',
   'tsconfig.json',
   'package-lock.json',
 ];
@@ -75,6 +78,7 @@ export async function buildIfStale() {
     cpSync(join(root, page, name), join(target, page, name));
   }
   for (const name of pageSamples) cpSync(join(root, 'samples', name), join(target, page, name));
+  await writeValidators(target);
   // Parsing YAML takes a quarter of a second, which each start of the server would wait for.
   const { parse } = await import('yaml');
   const api = parse(readFileSync(join(root, 'openapi', 'openapi.yaml'), 'utf8'));

@@ -8,8 +8,7 @@ import { EXECUTION_PROVIDERS } from './inference/execution_providers.ts';
 import type { PrecisionSetting } from './inference/precision.ts';
 import type { Crew, Profile } from './inference/profiles.ts';
 import { counted, fittingCrews, PROFILES, shareCpus } from './inference/profiles.ts';
-import { MODEL_NAME } from './zoo/imported.ts';
-import { isServed, PRECISIONS } from './zoo/record.ts';
+import { isServed, MODEL_NAME, PRECISIONS } from './zoo/record.ts';
 import { records } from './zoo/records.ts';
 
 /** A setting that cannot be used. The message is a sentence for the person who started the server. */

@@ -25,7 +25,7 @@ interface Glyph extends Coverage {
 type Point = readonly [x: number, y: number];
 type Line = readonly Point[];
 
-const characters = new Intl.Segmenter('en', { granularity: 'grapheme' });
+let segmenter: Intl.Segmenter | undefined;
 
 /** Text of one size, in pixels. Letters keep to whole pixels, so that each looks the same wherever it stands. */
 export class Lettering {
@@ -106,7 +106,9 @@ export class Lettering {
 }
 
 function charactersOf(text: string): string[] {
-  return [...characters.segment(text.slice(0, LONGEST).replaceAll(/\s/g, ' '))].map(({ segment }) => segment);
+  // Made when it is first needed: it takes longer than drawing does, and not every worker draws.
+  segmenter ??= new Intl.Segmenter('en', { granularity: 'grapheme' });
+  return [...segmenter.segment(text.slice(0, LONGEST).replaceAll(/\s/g, ' '))].map(({ segment }) => segment);
 }
 
 /** Lines on the font's grid. */

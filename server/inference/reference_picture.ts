@@ -35,15 +35,17 @@ export function referencePicture({ height, width }: Size): Uint8Array {
 }
 
 function draw({ height, width }: Size): Uint8Array {
-  const values = new Int32Array(height * width * 3);
-  addNoise(values, { height, width });
   const shapeOf = shapeMap({ height, width });
-  const pixels = new Uint8Array(values.length);
-  for (let pixel = 0, at = 0; pixel < shapeOf.length; pixel++) {
-    const colour = shapeOf[pixel] as number;
-    for (let channel = 0; channel < 3; channel++, at++) {
-      const value = ((colour >>> (8 * channel)) & 255) + ((values[at] as number) >> 2);
-      pixels[at] = Math.max(0, Math.min(255, value));
+  const noise = new Noise(width);
+  const pixels = new Uint8Array(height * width * 3);
+  for (let y = 0, pixel = 0, at = 0; y < height; y++) {
+    const row = noise.row(y);
+    for (let inRow = 0; inRow < row.length; pixel++) {
+      const colour = shapeOf[pixel] as number;
+      for (let shift = 0; shift < 24; shift += 8, at++, inRow++) {
+        const value = ((colour >>> shift) & 255) + ((row[inRow] as number) >> 2);
+        pixels[at] = Math.max(0, Math.min(255, value));
+      }
     }
   }
   return pixels;
@@ -65,16 +67,31 @@ function shapeMap({ height, width }: Size): Uint32Array {
   return colours;
 }
 
-/** Adds noise of every scale to [height, width, 3]: one number a cell and channel. */
-function addNoise(values: Int32Array, { height, width }: Size): void {
-  for (let side = COARSEST; side >= 1; side >>= 1) {
-    const row = new Int32Array(width * 3);
-    for (let y = 0; y < height; y++) {
-      if (y % side === 0) fillRow(row, side, y / side);
-      const from = y * row.length;
-      for (let at = 0; at < row.length; at++)
-        values[from + at] = (values[from + at] as number) + (row[at] as number);
+/** Noise of every scale, row by row from the top: one number a cell and channel. */
+class Noise {
+  /** From the coarsest scale to the finest: the sum of a scale's noise and all coarser ones', of the row that was asked for last. */
+  readonly #sums: readonly { readonly side: number; readonly sum: Int32Array }[];
+
+  constructor(width: number) {
+    this.#sums = Array.from({ length: Math.log2(COARSEST) + 1 }, (_, finer) => ({
+      side: COARSEST >> finer,
+      sum: new Int32Array(width * 3),
+    }));
+  }
+
+  /** The noise of a row of pixels, for each pixel and channel; valid until the next call. */
+  row(y: number): Int32Array {
+    let coarser: Int32Array | undefined;
+    for (const { side, sum } of this.#sums) {
+      // A scale's cells begin every `side` rows, and with them all finer ones': most rows need the finest alone.
+      if (y % side === 0) {
+        fillRow(sum, side, y / side);
+        if (coarser)
+          for (let at = 0; at < sum.length; at++) sum[at] = (sum[at] as number) + (coarser[at] as number);
+      }
+      coarser = sum;
     }
+    return coarser as Int32Array;
   }
 }
 

@@ -1,86 +1,18 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Ajv2020 } from 'ajv/dist/2020.js';
-import { backbones } from '../../models/backbones/registry.ts';
 import { mapNamed } from '../../models/weights/maps/maps.ts';
-import { LIMITS } from './architecture.ts';
 import { catalog } from './catalog.ts';
+import { IMPORTED_FORMAT } from './file_schemas.ts';
 import { importedFolder, makeFolder, quantizedFolder, sweep, writeAtomically } from './files.ts';
 import { withLock } from './import_lock.ts';
 import { networkOf } from './network.ts';
 import type { ImportedSource, ModelRecord } from './record.ts';
 import { TASK_OF_HEAD } from './record.ts';
+import { checkFile } from './validators.ts';
 
 /** A model of the store's folder imported/. */
 export type ImportedRecord = ModelRecord & { readonly source: ImportedSource };
-
-/** What requests and file names can carry without quoting. */
-export const MODEL_NAME = /^[a-z0-9_]{1,64}$/;
-
-const RECORD_FORMAT = 1;
-const text = { type: 'string' };
-const count = { type: 'integer', minimum: 1 };
-const within = ([minimum, maximum]: readonly [number, number]) => ({ minimum, maximum });
-const side = { type: 'integer', ...within(LIMITS.resolution) };
-const three = { type: 'array', items: { type: 'number' }, minItems: 3, maxItems: 3 };
-
-/** An object of exactly these properties, `optional` ones being there or not. */
-const exactly = (properties: Record<string, unknown>, optional: Record<string, unknown> = {}) => ({
-  type: 'object',
-  properties: { ...properties, ...optional },
-  required: Object.keys(properties),
-  additionalProperties: false,
-});
-
-const style = exactly(
-  {
-    padding: { enum: ['same', 'symmetric'] },
-    epsilon: { type: 'number', exclusiveMinimum: 0, maximum: 1 },
-    activation: { enum: ['relu', 'relu6', 'sigmoid', 'hardSigmoid', 'hardSwish'] },
-  },
-  { widthRule: { const: 'torchvision' } },
-);
-
-const checkRecord = new Ajv2020({ strict: true, strictTypes: false }).compile<
-  ImportedRecord & { readonly format: number }
->(
-  exactly(
-    {
-      format: { const: RECORD_FORMAT },
-      name: { type: 'string', pattern: MODEL_NAME.source },
-      title: text,
-      task: { enum: Object.values(TASK_OF_HEAD).filter((task, index, all) => all.indexOf(task) === index) },
-      dataset: text,
-      head: { enum: Object.keys(TASK_OF_HEAD) },
-      backbone: { enum: backbones().map(({ name }) => name) },
-      width: { type: 'number', exclusiveMinimum: 0, maximum: 16 },
-      outputStride: { enum: [8, 16, 32] },
-      input: exactly({ width: side, height: side }),
-      normalization: exactly({ scale: three, offset: three }),
-      backboneStyle: style,
-      headStyle: style,
-      classColumns: count,
-      labels: {
-        type: 'array',
-        minItems: 1,
-        items: exactly({ classId: { type: 'integer', minimum: 0 }, label: text }),
-      },
-      source: exactly({
-        kind: { const: 'imported' },
-        file: text,
-        bytes: count,
-        sha256: { type: 'string', pattern: '^[0-9a-f]{64}$' },
-        origin: text,
-        map: text,
-        leftOut: { type: 'array', items: text },
-      }),
-      licence: text,
-      attribution: text,
-    },
-    { alignCorners: { type: 'boolean' } },
-  ),
-);
 
 /** File name of a model's weights: other weights have another name, so a record always speaks of the file it was written for. */
 export const weightsFile = (name: string, sha256: string): string =>
@@ -89,11 +21,8 @@ export const weightsFile = (name: string, sha256: string): string =>
 /** @throws Error that says what is wrong with the record */
 function parseRecord(json: string, name: string): ImportedRecord {
   const value: unknown = JSON.parse(json);
-  if (!checkRecord(value)) {
-    const [error] = checkRecord.errors ?? [];
-    throw new Error(`${error?.instancePath.slice(1).replaceAll('/', '.') || 'it'} ${error?.message}`);
-  }
-  const { format: _format, ...record } = value;
+  checkFile('imported', value);
+  const { format: _format, ...record } = value as ImportedRecord & { readonly format: number };
   if (record.name !== name || record.source.file !== weightsFile(name, record.source.sha256))
     throw new Error(`it describes '${record.name}' in '${record.source.file}'`);
   if (catalog.some((known) => known.name === name)) throw new Error('its name is one of the catalog');
@@ -155,7 +84,7 @@ export async function writeWeights(home: string, file: string, bytes: Uint8Array
  * @throws Error that says what no reader would take
  */
 export function recordText(record: ImportedRecord): string {
-  const json = `${JSON.stringify({ format: RECORD_FORMAT, ...record }, null, 2)}\n`;
+  const json = `${JSON.stringify({ format: IMPORTED_FORMAT, ...record }, null, 2)}\n`;
   parseRecord(json, record.name);
   return json;
 }

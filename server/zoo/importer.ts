@@ -19,7 +19,6 @@ import { withLock } from './import_lock.ts';
 import type { ImportedRecord } from './imported.ts';
 import {
   discardWeights,
-  MODEL_NAME,
   readImported,
   recordText,
   weightsFile,
@@ -32,7 +31,7 @@ import { COCO_LABELS, MAX_CLASSES, VOC_LABELS } from './labels.ts';
 import { costOf, networkOf, servedSize } from './network.ts';
 import type { NetworkFacts } from './network_facts.ts';
 import type { NetworkSpec } from './record.ts';
-import { TASK_OF_HEAD } from './record.ts';
+import { MODEL_NAME, TASK_OF_HEAD } from './record.ts';
 import { sidecarFacts } from './sidecar.ts';
 import type { ModelStore } from './store.ts';
 

@@ -1,13 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { Calibrated } from '../../models/graph/quantization/calibrated.ts';
 import { readCalibrated } from '../../models/graph/quantization/calibrated.ts';
 import { planQuantization } from '../../models/graph/quantization/plan.ts';
+import { QUANTIZATION_FORMAT } from './file_schemas.ts';
 import { makeFolder, quantizedFolder, sha256Of, sweep, writeAtomically } from './files.ts';
 import { loweredGraph } from './network.ts';
 import type { ModelRecord } from './record.ts';
+import { checkFile } from './validators.ts';
 
 /** What a model is made int8 from, and what came of it where that was done. */
 export interface Quantization {
@@ -45,50 +46,8 @@ export class QuantizationError extends Error {
 /** The package's own, seen from dist/server/zoo/. */
 const PACKAGE_WEIGHTS = fileURLToPath(new URL('../../../weights/', import.meta.url));
 
-const FORMAT = 1;
-const numbers = { type: 'array', items: { type: 'number' } };
-const count = { type: 'integer', minimum: 1 };
-const checkFile = new Ajv2020({
-  strict: true,
-  strictTypes: false,
-  validateSchema: false,
-}).compile<FileContent>({
-  type: 'object',
-  properties: {
-    format: { const: FORMAT },
-    model: { type: 'string' },
-    weights: { type: 'string', pattern: '^[0-9a-f]{64}$' },
-    estimator: { type: 'string', minLength: 1 },
-    images: count,
-    agreement: {
-      type: 'object',
-      properties: {
-        metric: { enum: ['AP', 'mIoU'] },
-        value: { type: 'number', minimum: 0, maximum: 1 },
-        images: count,
-      },
-      required: ['metric', 'value', 'images'],
-      additionalProperties: false,
-    },
-    ranges: { type: 'object' },
-    means: { type: 'object' },
-    reference: { type: 'object', additionalProperties: numbers },
-  },
-  required: [
-    'format',
-    'model',
-    'weights',
-    'estimator',
-    'images',
-    'agreement',
-    'ranges',
-    'means',
-    'reference',
-  ],
-  additionalProperties: false,
-});
-
-interface FileContent {
+/** A file's content, as the schema in file_schemas.ts has it. */
+interface QuantizationFile {
   readonly format: number;
   readonly model: string;
   readonly weights: string;
@@ -168,11 +127,16 @@ function parseOr(path: string, remedy: string, bytes: Buffer, record: ModelRecor
  */
 export function parseQuantization(text: string, record: ModelRecord): Quantization {
   const value: unknown = JSON.parse(text);
-  if (!checkFile(value)) {
-    const [error] = checkFile.errors ?? [];
-    throw new Error(`${error?.instancePath.slice(1).replaceAll('/', '.') || 'it'} ${error?.message}`);
-  }
-  const { format: _format, model, weights, ranges, means, reference: samples, ...rest } = value;
+  checkFile('quantization', value);
+  const {
+    format: _format,
+    model,
+    weights,
+    ranges,
+    means,
+    reference: samples,
+    ...rest
+  } = value as QuantizationFile;
   if (model !== record.name) throw new Error(`it is of '${model}'`);
   const reference = new Map(Object.entries(samples));
   if (weights !== record.source.sha256) {
@@ -212,7 +176,7 @@ export function quantizationText(name: string, quantization: Quantization): stri
       ? '{}'
       : `{\n${[...values].map(([key, value]) => `    ${JSON.stringify(key)}: ${JSON.stringify(value)}`).join(',\n')}\n  }`;
   const fields = [
-    ...Object.entries({ format: FORMAT, model: name, weights, estimator, images }).map(
+    ...Object.entries({ format: QUANTIZATION_FORMAT, model: name, weights, estimator, images }).map(
       ([key, value]) => [key, JSON.stringify(value)] as const,
     ),
     ['agreement', JSON.stringify({ ...agreement, value: Number(agreement.value.toFixed(4)) })] as const,

@@ -11,6 +11,9 @@ export type Precision = (typeof PRECISIONS)[number];
 /** What a model does with an image. */
 export type Task = 'detection' | 'segmentation' | 'classification';
 
+/** A model's name: what requests and file names can carry without quoting. */
+export const MODEL_NAME = /^[a-z0-9_]{1,64}$/;
+
 /** What each head is for. */
 export const TASK_OF_HEAD: Readonly<Record<HeadName, Task>> = {
   ssdlite: 'detection',

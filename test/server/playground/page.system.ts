@@ -579,8 +579,9 @@ describe('the keyboard alone', () => {
       await tabTo(/^download-json$/);
       // After the dialogue of the button that goes away with the first photo, the focus is not lost.
       await page.reload();
-      await tabTo(/^choose$/);
+      // Waited for early: the browser takes a moment to hand its dialogues over.
       const dialogue = page.waitForEvent('filechooser');
+      await tabTo(/^choose$/);
       await page.keyboard.press('Enter');
       await (await dialogue).setFiles('samples/clock.jpg');
       await rows(page).first().waitFor();

@@ -2,14 +2,12 @@ import type { Command } from 'commander';
 import { pino } from 'pino';
 import { collectEvery } from '../garbage.ts';
 import { usableCpus } from '../inference/cpus.ts';
+import { LogLines } from '../observability/log_lines.ts';
 import { startServer } from '../server.ts';
 import type { Settings } from '../settings.ts';
 import { environmentName, readSettings, SETTINGS, SettingError } from '../settings.ts';
 import { isServed } from '../zoo/record.ts';
 import { settingsCommand } from './settings_command.ts';
-
-const LOG_BUFFER_BYTES = 4096;
-const LOG_FLUSH_MS = 200;
 
 /** `thinlens serve`: the HTTP server, until SIGTERM or SIGINT. Every setting is a flag. */
 export function serveCommand(): Command {
@@ -20,8 +18,7 @@ export function serveCommand(): Command {
 
 async function serve(flags: Record<string, string>): Promise<void> {
   const settings = readSettings(flags, process.env);
-  // Lines are gathered and written a few at a time; pino itself writes what is left when the process ends.
-  const lines = pino.destination({ sync: false, minLength: LOG_BUFFER_BYTES, periodicFlush: LOG_FLUSH_MS });
+  const lines = new LogLines();
   const log = pino({ level: settings.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, lines);
   const server = await startServer(settings, log, collectEvery(1000)).catch((error) => {
     throw LISTEN_CALLS.has(error.syscall) ? cannotListen(error, settings) : error;
@@ -38,8 +35,9 @@ async function serve(flags: Record<string, string>): Promise<void> {
     // Who asks twice does not want to wait.
     if (signals > 1) process.exit(1);
     log.info({ signal }, 'stopping: running requests finish first');
-    void server.stop().then(() => {
+    void server.stop().then(async () => {
       log.info('stopped');
+      await lines.close();
       process.exit(0);
     });
   };
@@ -52,6 +50,7 @@ async function serve(flags: Record<string, string>): Promise<void> {
     if (signals > 0) return;
     const message = loadFault(error as Error, settings);
     log.fatal({ reason: message }, 'the models could not be loaded');
+    await lines.close();
     console.error(`thinlens: ${message}`);
     process.exit(1);
   }

@@ -23,10 +23,15 @@ export interface Run {
   readonly stderr: string;
 }
 
-function launch(args: readonly string[], environment: Readonly<Record<string, string>> = {}): ChildProcess {
+/** @param stdout an open file, or a pipe to read from */
+export function launch(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+  stdout: 'pipe' | number = 'pipe',
+): ChildProcess {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(THINLENS|ORT)_/.test(name));
   return spawn(process.execPath, ['bin/thinlens.js', ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', stdout, 'pipe'],
     timeout: LONGEST_MS,
     killSignal: 'SIGKILL',
     // The same on every CPU: what is about int8 asks for it.

@@ -1,16 +1,20 @@
 // `thinlens serve` from its start to its end, whatever ends it.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../free_port.ts';
 import type { Exit, ServedChild } from './child.ts';
-import { childrenOf, isRunning, serve, thinlens, WORKERS } from './child.ts';
+import { childrenOf, isRunning, launch, serve, thinlens, WORKERS } from './child.ts';
 import { sample, until } from './harness.ts';
 import { parseResponse, readResponse } from './http/serve.ts';
 
 const CLEAN: Exit = [0, null];
+const MODEL = 'ssdlite_shufflenet_v2_coco';
 
 /** A server that is ready, and its workers. */
 async function startChild(t: TestContext, args: readonly string[] = []) {
@@ -264,4 +268,52 @@ describe('a start that cannot be', () => {
     assert.match((lines[0] ?? '').replace('thinlens: ', ''), wanted);
     assert.doesNotMatch(`${stdout}${stderr}`, /\bat .*\.js|"stack"/);
   }
+});
+
+describe('a log that cannot be written', () => {
+  const isUp = (port: number) => () =>
+    fetch(`http://127.0.0.1:${port}/livez`).then(
+      ({ status }) => status === 200,
+      () => false,
+    );
+
+  test('because the disk is full keeps the server neither from answering nor from ending', async (t) => {
+    const port = await freePort();
+    const full = openSync('/dev/full', 'w');
+    const child = launch(['serve', '--port', String(port), '--workers', '1', '--models', MODEL], {}, full);
+    t.after(() => child.kill('SIGKILL'));
+    closeSync(full);
+    const exited = once(child, 'exit');
+    await until(isUp(port), 'it listens');
+    // Longer than lines wait to be written.
+    await sleep(500);
+    assert.equal(await isUp(port)(), true);
+    child.kill('SIGTERM');
+    assert.deepEqual(await exited, CLEAN);
+  });
+
+  for (const moment of ['at once', 'when that was noticed'] as const) {
+    test(`because its reader went away: SIGTERM ends the server, ${moment}`, async (t) => {
+      const child = launch(['serve', '--port', '0', '--workers', '1', '--models', MODEL]);
+      t.after(() => child.kill('SIGKILL'));
+      const exited = once(child, 'exit');
+      await once(child.stdout as Readable, 'data');
+      child.stdout?.destroy();
+      if (moment !== 'at once') await sleep(500);
+      child.kill('SIGTERM');
+      assert.deepEqual(await exited, CLEAN);
+    });
+  }
+
+  test('does not hide why the start failed', async () => {
+    const full = openSync('/dev/full', 'w');
+    const child = launch(['serve', '--port', '0', '--home', '/proc/none'], {}, full);
+    closeSync(full);
+    let stderr = '';
+    child.stderr?.setEncoding('utf8').on('data', (piece: string) => {
+      stderr += piece;
+    });
+    assert.deepEqual(await once(child, 'close'), [1, null]);
+    assert.match(stderr, /^thinlens: .*--home \(THINLENS_HOME\) must be/);
+  });
 });

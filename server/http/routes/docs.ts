@@ -29,7 +29,7 @@ const PAGE = `<!doctype html>
 `;
 
 /**
- * Operations are listed and closed, models left out: each operation shows those that it uses. Nothing is asked of other servers.
+ * Requests go to where the page itself came from, the proxy's path included. Operations are listed and closed, models left out: each operation shows those that it uses. Nothing is asked of other servers.
  * Swagger UI fills forms in with the first example of each parameter; whoever tries the API with a photo would look for persons
  * in its corner. Forms begin with the defaults instead, where there need not be a value.
  */
@@ -38,6 +38,7 @@ try {
   const response = await fetch('../openapi.json');
   if (!response.ok) throw new Error('openapi.json was answered with ' + response.status);
   const spec = await response.json();
+  spec.servers = [{ url: new URL('..', location).href.replace(/\\/$/, '') }];
   const operations = Object.values(spec.paths).flatMap((path) => Object.values(path));
   const parameters = operations.flatMap((operation) => operation.parameters ?? []);
   for (const parameter of [...parameters, ...Object.values(spec.components.parameters)]) {

@@ -1,5 +1,8 @@
 // The API reference in a browser (Debian: apt-get install chromium), under the policy that it is served with.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { chromium } from 'playwright-core';
@@ -19,20 +22,21 @@ after(async () => {
 });
 
 /** Opens the reference; nothing may be loaded from elsewhere or break, the content policy included. */
-async function open(use: (page: Page) => Promise<void>): Promise<void> {
+async function open(use: (page: Page) => Promise<void>, url = server.url): Promise<void> {
   const page = await browser.newPage();
   const complaints: string[] = [];
   const strangers: string[] = [];
   page.on('request', (request) => {
     const address = new URL(request.url());
-    if (address.protocol.startsWith('http') && address.origin !== server.url) strangers.push(request.url());
+    if (address.protocol.startsWith('http') && address.origin !== new URL(url).origin)
+      strangers.push(request.url());
   });
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('console', (message) => {
     if (message.type() === 'error') complaints.push(message.text());
   });
   try {
-    await page.goto(`${server.url}/docs`);
+    await page.goto(`${url}/docs`);
     await page.locator('.opblock').first().waitFor();
     await use(page);
     assert.deepEqual([complaints, strangers], [[], []]);
@@ -60,6 +64,39 @@ describe('the API reference', () => {
         .nth(shown.length - 1)
         .waitFor();
     });
+  });
+
+  test('sends its requests where it came from, a path of a proxy included', async () => {
+    const proxy = createServer((incoming, outgoing) => {
+      if (!incoming.url?.startsWith('/thin/')) return outgoing.writeHead(404).end();
+      const { method, headers } = incoming;
+      const passed = request(
+        server.url + incoming.url.slice('/thin'.length),
+        { method, headers },
+        (answer) => {
+          outgoing.writeHead(answer.statusCode ?? 0, answer.headers);
+          answer.pipe(outgoing);
+        },
+      );
+      incoming.pipe(passed);
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    try {
+      await open(
+        async (page) => {
+          const probe = block(page, 'operation', 'livez');
+          await probe.locator('.opblock-summary-control').click();
+          await probe.getByRole('button', { name: 'Try it out' }).click();
+          await probe.getByRole('button', { name: 'Execute' }).click();
+          const answer = probe.locator('.live-responses-table .response-col_status');
+          await answer.filter({ hasText: '200' }).first().waitFor();
+        },
+        `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/thin`,
+      );
+    } finally {
+      proxy.close();
+      proxy.closeAllConnections();
+    }
   });
 
   test('is worked with the keyboard', async () => {

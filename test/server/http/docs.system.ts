@@ -68,16 +68,15 @@ describe('the API reference', () => {
 
   test('sends its requests where it came from, a path of a proxy included', async () => {
     const proxy = createServer((incoming, outgoing) => {
-      if (!incoming.url?.startsWith('/thin/')) return outgoing.writeHead(404).end();
-      const { method, headers } = incoming;
-      const passed = request(
-        server.url + incoming.url.slice('/thin'.length),
-        { method, headers },
-        (answer) => {
-          outgoing.writeHead(answer.statusCode ?? 0, answer.headers);
-          answer.pipe(outgoing);
-        },
-      );
+      const { method, headers, url = '' } = incoming;
+      if (!url.startsWith('/thin/')) {
+        outgoing.writeHead(404).end();
+        return;
+      }
+      const passed = request(server.url + url.slice('/thin'.length), { method, headers }, (answer) => {
+        outgoing.writeHead(answer.statusCode ?? 0, answer.headers);
+        answer.pipe(outgoing);
+      });
       incoming.pipe(passed);
     }).listen(0, '127.0.0.1');
     await once(proxy, 'listening');

@@ -72,7 +72,7 @@ export function paintClasses(
       texts: [name],
       name,
       color: classColor(shape.classId),
-      places: (plate) => placesFor(shape, plate),
+      places: (plate) => placesFor(shape, plate, canvas),
     };
   });
   const small = shapes.map(({ box }) => box).filter((box) => isSmall(box, style));
@@ -80,7 +80,11 @@ export function paintClasses(
 }
 
 /** In the middle of a large region, or a little above or below; around a small one, so that it is seen. */
-function placesFor({ area, box, middle: [x, y] }: Shape, { width, height }: Size): [number, number][] {
+function placesFor(
+  { area, box, middle: [x, y] }: Shape,
+  { width, height }: Size,
+  picture: Size,
+): [number, number][] {
   const inside = [0, -1, 1, -2, 2, -3, 3].map((step): [number, number] => [
     x - width / 2,
     y - height / 2 + step * height,
@@ -89,9 +93,10 @@ function placesFor({ area, box, middle: [x, y] }: Shape, { width, height }: Size
   const around: [number, number][] = [
     [left, box.y_min - height],
     [left, box.y_max],
-    [box.x_max, top],
-    [box.x_min - width, top],
   ];
+  // Moved onto the picture, such a one would stand on the region.
+  if (box.x_max + width <= picture.width) around.push([box.x_max, top]);
+  if (box.x_min >= width) around.push([box.x_min - width, top]);
   const room = area / (width * height);
   return room > ROOMY ? [...inside, ...around] : room > 1 ? [...around, ...inside] : around;
 }

@@ -292,7 +292,10 @@ test('is the same picture on every machine', () => {
   paintClasses(picture, { map, background: 0, names: new Map([[8, 'cat']]) });
   paintBoxes(picture, [box(10, 40, 100, 200), box(50, 60, 300, 220, 18, 'Çà & Gödel?')]);
   // Where it is meant to change: look at it, then take over the new value.
-  assert.equal(createHash('sha256').update(picture.pixels).digest('hex'), 'HASH');
+  assert.equal(
+    createHash('sha256').update(picture.pixels).digest('hex'),
+    '0450f30e819790c46d0ffca6b954a83b8def6a9daa244fa0b9d3652a7c6de13a',
+  );
 });
 
 for (const orientation of ORIENTATIONS) {
@@ -363,6 +366,28 @@ describe('classes laid over a photo', () => {
         for (let column = x; column < x + 12; column++)
           assert.deepEqual(pixel(named, column, row), pixel(unnamed, column, row));
     }
+  });
+
+  test('have their names beside them where those would hide much, inside if there is no such place', () => {
+    const place = (map: Uint8Array) => {
+      const ink = inkOf(laidOver(map, [[15, 'person']]), 15);
+      assert.equal(ink.count, inkIn('person', 15));
+      return ink;
+    };
+    const above = place(mapOf(SIZE, [15, 300, 200, 360, 260]));
+    assert.ok(above.y_max <= 200 && above.x_min > 290 && above.x_max < 370);
+    const right = place(mapOf(SIZE, [15, 300, 0, 320, 480]));
+    assert.ok(right.x_min >= 320 && right.x_max < 400 && Math.abs(right.y_min - 240) < 20);
+    const left = place(mapOf(SIZE, [15, 620, 0, 640, 480]));
+    assert.ok(left.x_max <= 620 && left.x_min > 540);
+    const falling = place(
+      mapOf(
+        SIZE,
+        ...Array.from({ length: 480 }, (_, y) => [15, y, y, y + 8, y + 1] as const),
+        [15, 480, 476, 640, 480],
+      ),
+    );
+    assert.ok(Math.abs((falling.x_min + falling.x_max - falling.y_min - falling.y_max) / 2) < 20);
   });
 
   test('have their names in their middle where they are large, off each other', () => {

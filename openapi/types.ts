@@ -30,7 +30,8 @@ export interface paths {
          *
          *     - `application/json`, also where there is no preference: every object that was found;
          *     - `image/jpeg` or `image/png`: the image as a person sees it, at its own size, with boxes, labels and scores drawn on it. A
-         *       class id has the same colour in every picture.
+         *       class id has the same colour in every picture. A label that would cover another label or a small box is left out, and
+         *       so are all on an image of less than about 160 x 160 pixels.
          *
          *     A picture answers one image: for a batch it is 406 `not_acceptable`.
          */

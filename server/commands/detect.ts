@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { Command } from 'commander';
+import { quote } from '../../models/weights/quote.ts';
 import type { DetectResponse } from '../../openapi/types.ts';
+import type { Region } from '../image/region.ts';
 import { answerDetect } from '../inference/detect_answer.ts';
 import type { PrecisionSetting } from '../inference/precision.ts';
 import { detectResponse } from '../inference/response.ts';
@@ -10,6 +12,7 @@ import { writeAtomically } from '../zoo/files.ts';
 import { costOf } from '../zoo/network.ts';
 import { defaultModel } from '../zoo/records.ts';
 import { CommandError, numberBetween } from './arguments.ts';
+import { classIdsOf } from './class_ids.ts';
 import type { DetectFiles } from './detect_files.ts';
 import { detectFiles, pictureTypeOf } from './detect_files.ts';
 import { openDetector, precisionOption } from './open_model.ts';
@@ -23,7 +26,9 @@ interface Options {
   readonly scoreThreshold: number;
   readonly iouThreshold: number;
   readonly maxDetections: number;
+  readonly classes?: string;
   readonly agnosticNms?: boolean;
+  readonly region?: Region;
   readonly out?: string;
   readonly force?: boolean;
   readonly json?: boolean;
@@ -54,11 +59,27 @@ export function detectCommand(): Command {
       numberBetween('--max-detections', 1, 1000, true),
       100,
     )
+    .option('--classes <list>', 'labels or class ids to look for, separated by commas; all where left out')
     .option('--agnostic-nms', 'let boxes of different classes suppress each other')
+    .option('--region <corners>', 'x_min,y_min,x_max,y_max in pixels: look at this part only', regionOf)
     .option('--out <dir>', 'folder to write the photos to with boxes, labels and scores drawn on them')
     .option('--force', 'replace files that are there')
     .option('--json', 'print one JSON object')
     .action(detect);
+}
+
+/** A part of a photo by its corners, as the API takes it. @throws CommandError that says what it must be */
+function regionOf(text: string): Region {
+  const corners = text.split(',').map((corner) => (corner.trim() === '' ? Number.NaN : Number(corner)));
+  const [x_min = 0, y_min = 0, x_max = 0, y_max = 0] = corners;
+  const isSound =
+    corners.every((corner) => corner >= 0 && corner < Infinity) && x_min < x_max && y_min < y_max;
+  if (corners.length !== 4 || !isSound) {
+    throw new CommandError(
+      `--region must be 4 numbers of at least 0, x_min,y_min,x_max,y_max, with x_min < x_max and y_min < y_max, got ${quote(text)}`,
+    );
+  }
+  return { x_min, y_min, x_max, y_max };
 }
 
 async function detect(files: readonly string[], options: Options): Promise<void> {
@@ -68,6 +89,7 @@ async function detect(files: readonly string[], options: Options): Promise<void>
   const planned =
     out === undefined ? undefined : await planFiles(files, (file) => detectFiles(file, out), options);
   const detector = await openDetector(options.model, options.precision);
+  const classIds = options.classes === undefined ? undefined : classIdsOf(detector.record, options.classes);
   const served = {
     record: detector.record,
     precision: detector.precision,
@@ -85,6 +107,7 @@ async function detect(files: readonly string[], options: Options): Promise<void>
       {
         ...options,
         agnosticNms: options.agnosticNms ?? false,
+        ...(classIds && { classIds }),
         ...(written && { picture: pictureTypeOf(written) }),
       },
       { maxPixels },

@@ -12,7 +12,7 @@ export interface PlanOptions {
  * What is written where.
  * @param filesOf paths of what is written for a photo, in a folder that may be yet to be made
  * @returns by photo
- * @throws CommandError where two photos would be written to one file, or a file would be overwritten
+ * @throws CommandError where a photo is given twice, two would be written to one file, or a file would be overwritten
  */
 export async function planFiles<Files extends object>(
   photos: readonly string[],
@@ -20,7 +20,12 @@ export async function planFiles<Files extends object>(
   { force = false }: PlanOptions,
 ): Promise<Map<string, Files>> {
   const originals = new Map<string, string>();
-  for (const photo of photos) originals.set(await entryOf(photo), photo);
+  for (const photo of photos) {
+    const entry = await entryOf(photo);
+    const other = originals.get(entry);
+    if (other !== undefined) throw new CommandError(`${twice(other, photo)}: leave one out`);
+    originals.set(entry, photo);
+  }
   const planned = new Map<string, Files>();
   const taken = new Map<string, string>();
   for (const photo of photos) {
@@ -50,6 +55,9 @@ export async function makeOut(folder: string): Promise<void> {
     throw new CommandError(`--out must be a folder, or where one can be made: ${error.message}`);
   });
 }
+
+const twice = (one: string, other: string) =>
+  one === other ? `${one} is given twice` : `${one} and ${other} are the same file, given twice`;
 
 const exists = (path: string) =>
   access(path).then(

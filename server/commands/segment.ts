@@ -1,23 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import Table from 'cli-table3';
 import { Command, Option } from 'commander';
-import { confidenceMap } from '../../heads/deeplabv3/confidence.ts';
-import { encodePalettePng } from '../../heads/deeplabv3/png.ts';
-import { VOC_COLORS } from '../../heads/deeplabv3/voc_colors.ts';
-import { quote } from '../../models/weights/quote.ts';
 import type { Mask, Segment, SegmentResponse } from '../../openapi/types.ts';
-import { drawClasses } from '../image/overlay.ts';
 import type { PrecisionSetting } from '../inference/precision.ts';
-import type { MaskFormat } from '../inference/protocol.ts';
+import type { MaskFormat, SegmentForm } from '../inference/protocol.ts';
 import { segmentFrame } from '../inference/response.ts';
-import { classMapOf, classPicture, segmentsOf } from '../inference/segment_answer.ts';
+import type { Segments } from '../inference/segment_answer.ts';
+import { answerInForms } from '../inference/segment_answer.ts';
 import type { Segmenter } from '../inference/segmenter.ts';
 import { readSettings } from '../settings.ts';
 import { writeAtomically } from '../zoo/files.ts';
-import { idsByName } from '../zoo/labels.ts';
-import type { ModelRecord } from '../zoo/record.ts';
 import { defaultModel } from '../zoo/records.ts';
 import { CommandError, numberBetween } from './arguments.ts';
+import { classIdsOf } from './class_ids.ts';
 import { openSegmenter, precisionOption } from './open_model.ts';
 import { eachPhoto } from './photo_files.ts';
 import { makeOut, planFiles } from './plan_files.ts';
@@ -27,9 +22,6 @@ import { segmentFiles } from './segment_files.ts';
 
 /** How --json can print masks. */
 const MASK_FORMATS: readonly MaskFormat[] = ['png', 'rle', 'rle_uncompressed', 'polygons'];
-
-/** No more labels than this are named in one sentence. */
-const MOST_NAMED = 24;
 
 interface Options {
   readonly out: string;
@@ -100,21 +92,6 @@ async function segment(photos: readonly string[], options: Options): Promise<voi
   await segmenter.close();
 }
 
-/** Class ids of labels or ids. @throws CommandError naming those that the model does not have */
-function classIdsOf({ name, labels }: ModelRecord, list: string): number[] {
-  const ids = idsByName(labels);
-  const wanted = list.split(',').map((text) => text.trim());
-  const unknown = wanted.filter((text) => !ids.has(text));
-  if (unknown.length > 0) {
-    const some = labels.slice(0, MOST_NAMED).map(({ label }) => label);
-    if (labels.length > some.length) some.push(`${labels.length - some.length} more`);
-    throw new CommandError(
-      `--classes has ${unknown.map(quote).join(', ')}, which ${name} does not know: its classes are ${some.join(', ')}`,
-    );
-  }
-  return [...new Set(wanted.flatMap((text) => ids.get(text) ?? []))];
-}
-
 async function segmentPhoto(
   segmenter: Segmenter,
   photo: string,
@@ -124,37 +101,29 @@ async function segmentPhoto(
 ): Promise<Answer> {
   const { multiScale = false, flip = false, format, tolerance } = options;
   const { maxImagePixels: maxPixels } = readSettings({}, process.env);
-  const { record } = segmenter;
   const started = performance.now();
-  const bytes = await readFile(photo);
-  const found = await segmenter.segment(bytes, { multiScale, flip }, { maxPixels });
-  const mappedFrom = performance.now();
-  const map = classMapOf(found, record);
-  const confidence = written.confidence && confidenceMap(found.logits, found.mapping, found.image);
-  const encodedFrom = performance.now();
-  const { segments, confidence_map } = segmentsOf(map, found.image, record, {
-    masks: format ?? 'rle',
-    tolerance,
-    ...(classIds && { classIds }),
-    ...(confidence && { confidence }),
-  });
-  const drawn = classIds ? classMapOf(found, record, classIds) : map;
-  const pictures: [path: string | undefined, bytes: Uint8Array][] = [
-    [written.classes, encodePalettePng(drawn, found.image, VOC_COLORS)],
+  const forms: SegmentForm[] = [
+    { kind: 'json', masks: format ?? 'rle', tolerance, confidence: written.confidence !== undefined },
+    { kind: 'classes' },
   ];
-  if (written.overlay) {
-    const picture = await drawClasses(bytes, classPicture(drawn, record), 'jpeg', { maxPixels });
-    pictures.push([written.overlay, picture]);
+  if (written.overlay) forms.push({ kind: 'overlay', type: 'jpeg' });
+  const { bodies, ...outcome } = await answerInForms(
+    segmenter,
+    await readFile(photo),
+    { multiScale, flip, forms, ...(classIds && { classIds }) },
+    { maxPixels },
+  );
+  const [json, classes, overlay] = bodies;
+  const { segments, confidence_map } = JSON.parse(`{${Buffer.from(json as Uint8Array)}}`) as Segments;
+  const confidence = confidence_map && Buffer.from(confidence_map.png, 'base64');
+  for (const [path, picture] of [
+    [written.classes, classes],
+    [written.overlay, overlay],
+    [written.confidence, confidence],
+  ] as const) {
+    if (path && picture) await writeAtomically(path, picture);
   }
-  if (confidence_map) pictures.push([written.confidence, Buffer.from(confidence_map.png, 'base64')]);
-  for (const [path, picture] of pictures) if (path) await writeAtomically(path, picture);
-  const ended = performance.now();
-  const times = {
-    ...found.times,
-    postprocess: found.times.postprocess + encodedFrom - mappedFrom,
-    encode: ended - encodedFrom,
-  };
-  const { before, after } = segmentFrame(segmenter, { ...found, times, queued: 0 }, ended - started);
+  const { before, after } = segmentFrame(segmenter, { ...outcome, queued: 0 }, performance.now() - started);
   return {
     written,
     ...before,

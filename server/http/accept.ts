@@ -4,6 +4,9 @@ import { quote } from './query.ts';
 
 export const JSON_TYPE = 'application/json';
 
+/** As in 'this, that or another'. */
+const OR = new Intl.ListFormat('en-GB', { type: 'disjunction' });
+
 /**
  * The type of the answer that the request's `Accept` header asks for.
  * @param offered what can be answered, by preference where the client has none
@@ -19,7 +22,7 @@ export function acceptedType<Type extends string>(
   if (type) return type as Type;
   throw new HttpProblem(
     'not_acceptable',
-    `${circumstance && `${circumstance} `}this operation answers ${offered.join(' or ')}, and Accept is ${quote(request.get('Accept') ?? '')}`,
+    `${circumstance && `${circumstance} `}this operation answers ${OR.format(offered)}, and Accept is ${quote(request.get('Accept') ?? '')}`,
   );
 }
 

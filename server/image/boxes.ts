@@ -2,7 +2,7 @@ import { classColor } from '../playground/class_colors.ts';
 import type { Canvas } from './canvas.ts';
 import { drawnIn, fillFrame } from './canvas.ts';
 import type { Label, Style } from './labels.ts';
-import { BLACK, drawLabels, styleFor, WHITE } from './labels.ts';
+import { BLACK, drawLabels, isSmall, styleFor, WHITE } from './labels.ts';
 import type { PictureLimits, PictureType } from './picture.ts';
 import { drawOn } from './picture.ts';
 import type { Region, Size } from './region.ts';
@@ -18,7 +18,7 @@ export interface LabelledBox {
 }
 
 /** A box whose sides are no longer than so many of its lines' thickness is framed from outside, so that what it holds is seen. */
-const SMALL = 6;
+const SHORT = 6;
 /** A label goes inside a box only if that is so many times as large. */
 const ROOMY = 4;
 
@@ -49,7 +49,7 @@ export function paintBoxes(canvas: Canvas, boxes: readonly LabelledBox[]): void 
     fillFrame(canvas, drawnIn(frame, edge + line), edge, WHITE);
   }
   const labels = framed.map(({ frame, classId, label, score }): Label => {
-    const percent = `${Math.round(100 * score)}%`;
+    const percent = percentOf(score);
     return {
       texts: [`${label} ${percent}`, percent],
       name: label,
@@ -57,9 +57,13 @@ export function paintBoxes(canvas: Canvas, boxes: readonly LabelledBox[]): void 
       places: (plate) => placesAt(frame, plate, edge),
     };
   });
-  const small = framed.map(({ frame }) => frame).filter((frame) => isSmall(frame, style));
+  // The dark edge may be covered: plate and box share it.
+  const small = framed.filter(({ frame }) => isSmall(frame, style)).map(({ frame }) => drawnIn(frame, edge));
   drawLabels(canvas, style, labels, small);
 }
+
+/** A score as a whole percentage; one of less than 1 is never called 100. */
+const percentOf = (score: number) => `${Math.min(Math.round(100 * score), score < 1 ? 99 : 100)} %`;
 
 /** The outer edge of a box's line, in whole pixels and on the picture: a line along the picture's border is as thick as any. */
 function frameAround(box: Region, style: Style, { width, height }: Size): Region {
@@ -71,7 +75,7 @@ function frameAround(box: Region, style: Style, { width, height }: Size): Region
 /** @returns where a line around the stretch from `start` to `end` begins and ends, between 0 and `size` */
 function outerSides(start: number, end: number, size: number, { line, edge }: Style): [number, number] {
   const band = line + 2 * edge;
-  const isShort = end - start < SMALL * band;
+  const isShort = end - start < SHORT * band;
   const out = isShort ? band : edge + Math.ceil(line / 2);
   const [low, high] = [Math.round(start) - out, Math.round(end) + out];
   if (!isShort) return [Math.max(0, low), Math.min(size, high)];
@@ -80,9 +84,6 @@ function outerSides(start: number, end: number, size: number, { line, edge }: St
   const from = Math.max(0, Math.min(low, size - length));
   return [from, from + length];
 }
-
-const isSmall = ({ x_min, y_min, x_max, y_max }: Region, { line, edge }: Style) =>
-  Math.min(x_max - x_min, y_max - y_min) < (SMALL + 2) * (line + 2 * edge);
 
 /** Above the box, else inside, below or beside it. Plate and box share their dark edge. */
 function placesAt(frame: Region, { width, height }: Size, edge: number): [number, number][] {

@@ -9,11 +9,13 @@ export const WHITE: Rgb = [255, 255, 255];
 
 /** Lines are so thick, as a share of the picture's side. */
 const LINE_SHARE = 0.005;
-/** Capitals are so high, as a share of the picture's side, and never lower than so many pixels unless the picture is. */
+/** Capitals are so high, as a share of the picture's side, and never lower than so many pixels, for those cannot be read. */
 const CAP_SHARE = 0.018;
 const LOWEST_CAP = 8;
-/** Lower ones cannot be read. */
-const LEAST_CAP = 5;
+/** On a picture with a shorter side, labels would cover most of what there is to see, and thick lines, too. */
+const LEAST_LABELLED = 160;
+/** A region narrower than so many lines with their edges is small. */
+const SMALL = 8;
 /** Room to the left and right of the text, as a share of a capital. */
 const PADDING = 0.3;
 
@@ -31,12 +33,15 @@ export interface Style {
 export function styleFor({ width, height }: Size): Style {
   // Of a long strip the short side counts.
   const side = Math.min(Math.sqrt(width * height), 3 * Math.min(width, height));
-  const line = Math.max(2, Math.round(LINE_SHARE * side));
+  const isLarge = side >= LEAST_LABELLED;
+  const line = Math.max(isLarge ? 2 : 1, Math.round(LINE_SHARE * side));
   const edge = Math.max(1, Math.round(line / 4));
-  let cap = Math.max(LOWEST_CAP, Math.round(CAP_SHARE * side));
-  while (cap >= LEAST_CAP && plateHeight(new Lettering(cap), edge) > height) cap--;
-  return { line, edge, cap: cap >= LEAST_CAP ? cap : undefined };
+  return { line, edge, cap: isLarge ? Math.max(LOWEST_CAP, Math.round(CAP_SHARE * side)) : undefined };
 }
+
+/** Whether a plate could hide most of a region, or all of it. */
+export const isSmall = ({ x_min, y_min, x_max, y_max }: Region, { line, edge }: Style): boolean =>
+  Math.min(x_max - x_min, y_max - y_min) < SMALL * (line + 2 * edge);
 
 /** A text and where it may stand. */
 export interface Label {
@@ -56,16 +61,16 @@ interface Plate {
 }
 
 /**
- * Writes labels on plates of their colour, in black or white, whichever reads better. A plate lies on the picture, and off the others
- * where it finds a free place; where it does not, it goes below them.
+ * Writes labels on plates of their colour, in black. A plate lies on the picture, and off the others and what is spared; a label that
+ * finds no such place is left out, and so are all on a picture too small for them.
  * @param labels the more important ones first: they choose first
- * @param spared not to be covered where another place is free
+ * @param spared not to be covered
  */
 export function drawLabels(
   canvas: Canvas,
   { edge, cap }: Style,
   labels: readonly Label[],
-  spared: readonly Region[] = [],
+  spared: readonly Region[],
 ): void {
   if (cap === undefined) return;
   const lettering = new Lettering(cap);
@@ -81,10 +86,10 @@ export function drawLabels(
       return { text, color, areas: areasAt(places(size), size, canvas) };
     });
     const taken = plates.map(({ area }) => area);
-    const plate = freePlate(areas, [...taken, ...spared]) ?? freePlate(areas, taken) ?? lastResort(areas);
+    const plate = freePlate(areas, [...taken, ...spared]);
     if (plate && plate.text !== '') plates.push(plate);
   }
-  for (const { area, text, color } of plates.toReversed()) {
+  for (const { area, text, color } of plates) {
     fillRectangle(canvas, area, BLACK);
     fillRectangle(canvas, drawnIn(area, edge), color);
     // Classes' colours are such that it reads on all of them.
@@ -110,28 +115,15 @@ function freePlate(choices: readonly Choice[], others: readonly Region[]): Plate
   return undefined;
 }
 
-/** The least text at its best place. */
-function lastResort(choices: readonly Choice[]): Plate | undefined {
-  const least = choices.at(-1);
-  const area = least?.areas[0];
-  return least && area && { text: least.text, color: least.color, area };
-}
-
-/** The places at which a plate lies on the picture, moved there from its left or right; the best one moved if there is none. */
+/** The places at which a plate lies on the picture, moved there from its left or right. */
 function areasAt(places: readonly (readonly [number, number])[], plate: Size, canvas: Size): Region[] {
   const whole = places.map(([left, top]) => [Math.round(left), Math.round(top)] as const);
   // Moved far up or down it would no longer say what it belongs to.
   const fitting = whole.filter(([, top]) => top >= 0 && top + plate.height <= canvas.height);
-  return (fitting.length > 0 ? fitting : whole.slice(0, 1)).map(([left, top]) =>
-    within(canvas, plate, left, top),
-  );
-}
-
-/** A plate at a place, moved onto the picture where it would stand over its edge. */
-function within(canvas: Size, plate: Size, left: number, top: number): Region {
-  const x_min = Math.max(0, Math.min(left, canvas.width - plate.width));
-  const y_min = Math.max(0, Math.min(top, canvas.height - plate.height));
-  return { x_min, y_min, x_max: x_min + plate.width, y_max: y_min + plate.height };
+  return fitting.map(([left, top]) => {
+    const x_min = Math.max(0, Math.min(left, canvas.width - plate.width));
+    return { x_min, y_min: top, x_max: x_min + plate.width, y_max: top + plate.height };
+  });
 }
 
 const isOverlapping = (a: Region, b: Region) =>

@@ -168,7 +168,7 @@ function curve(start: Point, bend: Point, end: Point): Point[] {
   return Array.from({ length: PIECES }, (_, piece) => {
     const t = (piece + 1) / PIECES;
     const mix = (axis: 0 | 1) =>
-      (1 - t) ** 2 * start[axis] + 2 * t * (1 - t) * bend[axis] + t ** 2 * end[axis];
+      (1 - t) * (1 - t) * start[axis] + 2 * t * (1 - t) * bend[axis] + t * t * end[axis];
     return [mix(0), mix(1)];
   });
 }
@@ -176,13 +176,16 @@ function curve(start: Point, bend: Point, end: Point): Point[] {
 /** From a point to the nearest one of a line, or of the dot that it is. */
 function distance(x: number, y: number, line: Line): number {
   const [first = [Infinity, Infinity]] = line;
-  let least = Math.hypot(x - first[0], y - first[1]);
+  let least = length(x - first[0], y - first[1]);
   for (let at = 1; at < line.length; at++) {
     const [from, to] = [line[at - 1] as Point, line[at] as Point];
     const [dx, dy] = [to[0] - from[0], to[1] - from[1]];
     const along = ((x - from[0]) * dx + (y - from[1]) * dy) / (dx * dx + dy * dy || 1);
     const t = Math.max(0, Math.min(1, along));
-    least = Math.min(least, Math.hypot(x - from[0] - t * dx, y - from[1] - t * dy));
+    least = Math.min(least, length(x - from[0] - t * dx, y - from[1] - t * dy));
   }
   return least;
 }
+
+/** Not Math.hypot or Math.pow: their last bits differ between JavaScript engines, and pictures must not. */
+const length = (x: number, y: number) => Math.sqrt(x * x + y * y);

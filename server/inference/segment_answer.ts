@@ -33,28 +33,52 @@ const VOID_INDEX = 255;
 export async function answerSegment(
   segmenter: Segmenter,
   bytes: Uint8Array,
-  options: SegmentOptions,
+  { form, ...options }: SegmentOptions,
   limits: PhotoLimits,
 ): Promise<SegmentOutcome> {
+  const { bodies, ...outcome } = await answerInForms(segmenter, bytes, { ...options, forms: [form] }, limits);
+  return { ...outcome, body: bodies[0] as Uint8Array };
+}
+
+/** As `SegmentOptions`, for one look that is written down several times. */
+export interface SegmentFormsOptions extends Omit<SegmentOptions, 'form'> {
+  readonly forms: readonly SegmentForm[];
+}
+
+/**
+ * Looks at one photo and writes what was found in each of the forms that were asked for.
+ * @returns `bodies` in the order of `forms`
+ * @throws ImageError where the bytes are no photo that can be used
+ */
+export async function answerInForms(
+  segmenter: Segmenter,
+  bytes: Uint8Array,
+  { forms, classIds, ...views }: SegmentFormsOptions,
+  limits: PhotoLimits,
+): Promise<Omit<SegmentOutcome, 'body'> & { readonly bodies: Uint8Array[] }> {
   const started = performance.now();
-  const found = await segmenter.segment(bytes, options, limits);
+  const found = await segmenter.segment(bytes, views, limits);
   const mappedFrom = performance.now();
   const { record } = segmenter;
-  const { form, classIds } = options;
-  const map = classMapOf(found, record, form.kind === 'json' ? undefined : classIds);
-  const confidence =
-    form.kind === 'json' && form.confidence
-      ? confidenceMap(found.logits, found.mapping, found.image)
-      : undefined;
+  const isJson = ({ kind }: SegmentForm) => kind === 'json';
+  const all = !classIds || forms.some(isJson) ? classMapOf(found, record) : undefined;
+  const shown = classIds && !forms.every(isJson) ? classMapOf(found, record, classIds) : all;
+  const confidence = forms.some((form) => form.kind === 'json' && form.confidence)
+    ? confidenceMap(found.logits, found.mapping, found.image)
+    : undefined;
   const encodedFrom = performance.now();
-  const rest = limitsLeft(limits, started);
-  const body = await bodyOf(form, { map, confidence, bytes, found, record, classIds, limits: rest });
+  const bodies: Uint8Array[] = [];
+  for (const form of forms) {
+    const map = (isJson(form) ? all : shown) as Uint8Array;
+    const rest = limitsLeft(limits, started);
+    bodies.push(await bodyOf(form, { map, confidence, bytes, found, record, classIds, limits: rest }));
+  }
   const { image, input, madds, times } = found;
   return {
     image,
     input,
     madds,
-    body,
+    bodies,
     times: {
       ...times,
       postprocess: times.postprocess + encodedFrom - mappedFrom,
@@ -78,10 +102,10 @@ export function classMapOf(
 }
 
 /** What pixels are given whose class was not asked for, and what pictures leave blank. */
-export const blankOf = ({ labels }: Pick<ModelRecord, 'labels'>) => backgroundOf(labels) ?? VOID_INDEX;
+const blankOf = ({ labels }: Pick<ModelRecord, 'labels'>) => backgroundOf(labels) ?? VOID_INDEX;
 
 /** A class map and what a picture of it needs to know. @param map [height, width] */
-export function classPicture(map: Uint8Array, record: Pick<ModelRecord, 'labels'>): ClassPicture {
+function classPicture(map: Uint8Array, record: Pick<ModelRecord, 'labels'>): ClassPicture {
   return { map, background: blankOf(record), names: namesOf(record) };
 }
 
@@ -106,7 +130,7 @@ async function bodyOf(
         masks,
         tolerance,
         ...(classIds && { classIds }),
-        ...(confidence && { confidence }),
+        ...(form.confidence && confidence && { confidence }),
       });
       return Buffer.from(JSON.stringify(segments).slice(1, -1));
     }
@@ -118,7 +142,7 @@ async function bodyOf(
 }
 
 /** How a class map is put into words. */
-export interface SegmentsOptions {
+interface SegmentsOptions {
   readonly masks: MaskFormat;
   /** Pixels that polygons may be off by. */
   readonly tolerance: number;
@@ -129,7 +153,7 @@ export interface SegmentsOptions {
 }
 
 /** Every class of a class map, largest first, each with its mask. @param map [height, width] */
-export function segmentsOf(
+function segmentsOf(
   map: Uint8Array,
   size: { readonly height: number; readonly width: number },
   { labels }: Pick<ModelRecord, 'labels'>,

@@ -241,10 +241,16 @@ describe('thinlens segment', () => {
     await assertRefused(['segment', 'samples/cat.jpg', '--out', 'package.json'], /--out must be a folder/);
   });
 
-  test('no file is written twice, and no photo overwritten', async () => {
+  test('no photo is given twice, no file written twice, and no photo overwritten', async () => {
     const plan = (photos: string[], to: string, options: SegmentFilesOptions & PlanOptions) =>
       planFiles(photos, (photo) => segmentFiles(photo, to, options), options);
     const all = { overlay: true, confidence: true };
+    await assert.rejects(plan(['a/x.jpg', 'b.jpg', 'a/x.jpg'], 'to', {}), {
+      message: 'a/x.jpg is given twice: leave one out',
+    });
+    await assert.rejects(plan(['a/x.jpg', './a/y/../x.jpg'], 'to', {}), {
+      message: 'a/x.jpg and ./a/y/../x.jpg are the same file, given twice: leave one out',
+    });
     await assert.rejects(
       plan(['a/x.jpg', 'b/x.confidence.jpg'], 'to', all),
       /a\/x\.jpg and b\/x\.conf.*both/,

@@ -387,7 +387,7 @@ describe('classes', () => {
 
 describe('Accept that leaves nothing', () => {
   for (const [query, accept, offered] of [
-    [{}, 'image/jpeg', /without overlay=true .*application\/json or image\/png.*'image\/jpeg'/],
+    [{}, 'image/jpeg', /without overlay=true .* answers application\/json or image\/png, and.*'image\/jpeg'/],
     [{}, 'text/html', /application\/json or image\/png/],
     [{}, 'application/json;q=0', /application\/json or image\/png/],
     [{ overlay: true }, 'application/json', /with overlay=true .*image\/jpeg or image\/png/],

@@ -9,7 +9,7 @@ import { messageOf } from './finding.ts';
 
 /** What a start finds in the store of the networks that it opens. */
 export interface Outlook {
-  /** `MODEL in PRECISION` of those that are not there compiled and whole, for which the store must be written. */
+  /** `MODEL in PRECISIONS` of those that are not there compiled and whole, for which the store must be written. */
   readonly missing: readonly string[];
   /** A sentence for each file that was looked for, is there, and cannot be read: its model is not opened. */
   readonly unreadable: readonly string[];
@@ -29,6 +29,7 @@ export async function outlookOf(models: readonly ModelRecord[], wanted: Wanted):
   const missing: string[] = [];
   const unreadable: string[] = [];
   for (const record of models) {
+    const absent: Precision[] = [];
     try {
       for (const precision of await precisionsOf(record, wanted)) {
         const form = formFor(precision, executionProvider);
@@ -39,11 +40,12 @@ export async function outlookOf(models: readonly ModelRecord[], wanted: Wanted):
         });
         if (isKept) continue;
         await locateWeights(record, home);
-        missing.push(`${record.name} in ${precision}`);
+        absent.push(precision);
       }
     } catch (error) {
       if (!isToldElsewhere(error)) throw error;
     }
+    if (absent.length > 0) missing.push(`${record.name} in ${absent.join(' and ')}`);
   }
   return { missing, unreadable };
 }

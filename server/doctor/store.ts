@@ -33,7 +33,9 @@ export interface Room {
 export async function roomAt(home: string): Promise<Room> {
   const there = await nearest(compiledFolder(home));
   // A folder, because a server may have to make some: there are file systems that have files and cannot.
-  const probe = await mkdtemp(join(there, 'thinlens-doctor-'));
+  const probe = await mkdtemp(join(there, 'thinlens-doctor-')).catch(({ message }: Error) => {
+    throw new Error(message.replace(/, mkdtemp .*$/, ` in ${there}`));
+  });
   try {
     await writeAtomically(join(probe, 'file'), Buffer.from('thinlens\n'));
   } finally {

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 
 const NOBODY = 65534;
 
-/** What `look` returns while this process may read `folder`, a few levels below the system's own, and may not write to it. */
+/** What `look` returns while this process may read a folder and may not write to it; the one that it lies in is opened to all. */
 export async function withoutRights<Result>(folder: string, look: () => Promise<Result>): Promise<Result> {
   const isRoot = process.geteuid?.() === 0;
   execFileSync('chmod', ['a+rx', dirname(folder)]);

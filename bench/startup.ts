@@ -7,11 +7,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { get } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { freePort } from './support/free_port.ts';
 import { OtherWork, thisMachine } from './support/machine.ts';
 import { cpuSeconds } from './support/process_tree.ts';
 import { spreadOf } from './support/statistics.ts';
@@ -26,15 +25,6 @@ const { values: options, positionals: flags } = parseArgs({
 const POLL_MS = 5;
 const LONGEST_MS = 180_000;
 const command = fileURLToPath(new URL('../../bin/thinlens.js', import.meta.url));
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** The status of GET /readyz; 0 where nobody listens yet. */
 function probe(port: number): Promise<number> {

@@ -1,10 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-
-// dist/server/cli.js lies two folders below package.json.
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
+import { version } from './package.ts';
 
 // Each command is loaded when it is asked for: the server must not carry the decoder and the runtime that only its
 // workers need.

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import envPaths from 'env-paths';
+import { environmentName, isServiceLink, nearestVariables } from './environment.ts';
 import { usableCpus } from './inference/cpus.ts';
 import type { ExecutionProvider } from './inference/execution_providers.ts';
 import { EXECUTION_PROVIDERS } from './inference/execution_providers.ts';
@@ -10,6 +11,8 @@ import type { Crew, Profile } from './inference/profiles.ts';
 import { counted, fittingCrews, PROFILES, shareCpus } from './inference/profiles.ts';
 import { isServed, MODEL_NAME, PRECISIONS } from './zoo/record.ts';
 import { records } from './zoo/records.ts';
+
+export { environmentName };
 
 /** A setting that cannot be used. The message is a sentence for the person who started the server. */
 export class SettingError extends Error {
@@ -136,7 +139,7 @@ export const SETTINGS = {
     'max-image-bytes',
     20 * MEBI,
     [1024, 1024 * MEBI],
-    'Largest photo in bytes; more is answered 413.',
+    'Largest photo in bytes, and no more than --max-request-bytes; more is answered 413.',
   ),
   maxImagePixels: wholeNumber(
     'max-image-pixels',
@@ -219,17 +222,6 @@ export type Settings = {
   readonly [Name in keyof typeof SETTINGS]: (typeof SETTINGS)[Name]['default'];
 };
 
-/**
- * What Kubernetes puts into a pod's environment for a service called thinlens: not meant for us, though one of them
- * (THINLENS_PORT=tcp://10.0.0.1:80) has the name of a setting.
- */
-function isServiceLink(name: string, text: string): boolean {
-  return (
-    /^THINLENS_(SERVICE_(HOST|PORT)|PORT_\d+_)/.test(name) ||
-    (name === 'THINLENS_PORT' && text.includes('://'))
-  );
-}
-
 /** Whether there is something at `path` that is no folder, or a file where one of its parents should be. */
 function isNoFolder(path: string): boolean {
   try {
@@ -237,11 +229,6 @@ function isNoFolder(path: string): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOTDIR';
   }
-}
-
-/** The environment variable of a flag. */
-export function environmentName(flag: string): string {
-  return `THINLENS_${flag.toUpperCase().replaceAll('-', '_')}`;
 }
 
 /**
@@ -264,8 +251,9 @@ export function readSettings(
   );
   const stray = [...ours.keys()].find((name) => !known.has(name));
   if (stray) {
+    const near = nearestVariables(stray, known).join(' or ');
     throw new SettingError(
-      `${stray} is not a setting of thinlens; known are ${[...known].sort().join(', ')}`,
+      `${stray} is not a setting of thinlens${near ? `: did you mean ${near}?` : `; known are ${[...known].sort().join(', ')}`}`,
     );
   }
   /** The flags and variables that were used, by setting name. */
@@ -282,6 +270,7 @@ export function readSettings(
   });
   const read = Object.fromEntries(entries) as Settings;
   const settings = { ...read, ...crewOf(read, sources, cpus) };
+  checkSizes(settings, sources);
   if (settings.models.length > 0) checkModels(settings, flags.models !== undefined);
   return settings;
 }
@@ -304,6 +293,21 @@ function crewOf(settings: Settings, sources: ReadonlyMap<string, string>, cpus: 
   });
   throw new SettingError(
     `${workers} and ${threads} make ${total} threads, but this process may use ${counted(cpus, 'CPU')}: right would be ${fittingCrews(crew, cpus)}`,
+  );
+}
+
+/** @throws SettingError where photos are allowed to be larger than the request that they come in */
+function checkSizes(
+  { maxImageBytes, maxRequestBytes }: Settings,
+  sources: ReadonlyMap<string, string>,
+): void {
+  const image = sources.get('maxImageBytes');
+  // Who limits requests alone limits photos with them.
+  if (image === undefined || maxImageBytes <= maxRequestBytes) return;
+  const { flag } = SETTINGS.maxRequestBytes;
+  const request = sources.get('maxRequestBytes') ?? `the default of --${flag} (${environmentName(flag)}),`;
+  throw new SettingError(
+    `${image} ${maxImageBytes} is more than ${request} ${maxRequestBytes}, and a photo is part of a request: raise the latter or lower the former`,
   );
 }
 

@@ -1,16 +1,6 @@
-/** The value below which the share `q` of `values` lies (nearest rank). NaN for none. */
-export function quantile(values: readonly number[], q: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(q * sorted.length) - 1))] ?? Number.NaN;
-}
+import { median, nearestRank as quantile } from '../../server/commands/bench_summary.ts';
 
-/** The middle value, or the mean of the two middle ones. NaN for none. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = Math.floor(sorted.length / 2);
-  const upper = sorted[half] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[half - 1] ?? Number.NaN)) / 2;
-}
+export { median, quantile };
 
 /** Quantiles of latencies, in the unit that they were given in. */
 export interface Latency {

@@ -13,9 +13,11 @@ THINLENS_PORT=9000 npx thinlens serve --max-batch 4
 \`\`\`
 
 A value out of its range stops the start with a sentence that names the flag or the variable, the value and the range; so does a variable whose name
-begins with \`THINLENS_\` and that is none of these. (Those that Kubernetes sets in every pod beside a service called thinlens, such as
-\`THINLENS_PORT=tcp://10.0.0.1:80\`, are passed over.) \`thinlens doctor\` looks at the settings without starting anything. The other commands take \`THINLENS_HOME\`,
-\`THINLENS_THREADS\`, \`THINLENS_PRECISION\`, \`THINLENS_EXECUTION_PROVIDER\` and \`THINLENS_MAX_IMAGE_PIXELS\` from the environment.
+begins with \`THINLENS_\` and that is none of these. (Those that Kubernetes sets in every pod beside a service whose name begins with
+thinlens, such as \`THINLENS_PORT=tcp://10.0.0.1:80\` or \`THINLENS_CANARY_SERVICE_HOST\`, are passed over.) \`thinlens doctor\` looks at the
+settings without starting anything. The other commands take some of them from the environment: all but \`cost\` \`THINLENS_HOME\`; those that run a network
+\`THINLENS_THREADS\`, or \`THINLENS_PROFILE\` for its default; \`detect\`, \`segment\`, \`eval\` and \`bench\` also \`THINLENS_PRECISION\` and
+\`THINLENS_EXECUTION_PROVIDER\`; and with \`quantize\` \`THINLENS_MAX_IMAGE_PIXELS\`.
 
 ${table(
   ['flag', 'variable', 'default', 'range', 'effect'],

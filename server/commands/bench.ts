@@ -7,9 +7,12 @@ import { Command, Option } from 'commander';
 import { usableCpus } from '../inference/cpus.ts';
 import { Detector } from '../inference/detector.ts';
 import { Int8CheckError } from '../inference/int8_check.ts';
+import { counted } from '../inference/profiles.ts';
 import type { StageTimes } from '../inference/protocol.ts';
 import { answerSegment } from '../inference/segment_answer.ts';
 import { Segmenter } from '../inference/segmenter.ts';
+import { version } from '../package.ts';
+import type { Settings } from '../settings.ts';
 import { readSettings } from '../settings.ts';
 import { costOf } from '../zoo/network.ts';
 import { readQuantization } from '../zoo/quantization.ts';
@@ -48,10 +51,15 @@ export function benchCommand(): Command {
     )
     .option('--model <name...>', 'models to time')
     .option('--images <dir>', 'folder of photos (default: the samples that come with thinlens)', SAMPLES)
-    .addOption(new Option('--precision <precision...>', 'precisions to time').choices(PRECISIONS))
+    .addOption(
+      new Option(
+        '--precision <precision...>',
+        'precisions to time (default: THINLENS_PRECISION where it names one, else all)',
+      ).choices(PRECISIONS),
+    )
     .option(
       '--threads <n>',
-      'threads of one inference (default: THINLENS_THREADS, or 1)',
+      "threads of one inference, no more than there are CPUs (default: serve's, by THINLENS_THREADS or THINLENS_PROFILE)",
       numberBetween('--threads', 1, 256, true),
     )
     .option(
@@ -89,11 +97,17 @@ interface Skipped {
 }
 
 async function bench({ images, rounds, json, ...options }: Options): Promise<void> {
-  const names = await photosIn(images);
-  const photos = await Promise.all(names.map((name) => readFile(join(images, name))));
   const settings = readSettings({}, process.env);
   const { threads = settings.threads } = options;
-  const { contestants, skipped } = await openAll({ ...options, threads });
+  const usable = usableCpus();
+  if (threads > usable) {
+    throw new CommandError(
+      `--threads ${threads} is more than the ${counted(usable, 'CPU')} that this process may use`,
+    );
+  }
+  const names = await photosIn(images);
+  const photos = await Promise.all(names.map((name) => readFile(join(images, name))));
+  const { contestants, skipped } = await openAll({ ...options, threads }, settings);
   for (const { model, precision, reason } of skipped)
     console.error(`thinlens: ${model} in ${precision} is not timed: ${reason}`);
   if (contestants.length === 0) throw new CommandError('there is no model to time');
@@ -118,14 +132,20 @@ async function bench({ images, rounds, json, ...options }: Options): Promise<voi
   }
   const models = contestants.map(describe);
   const { executionProvider } = settings;
-  const setup = { cpu: cpus()[0]?.model ?? 'unknown', cpus: usableCpus(), node: process.version };
+  const setup = {
+    date: new Date().toISOString().slice(0, 10),
+    thinlens: version,
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cpus: usable,
+    node: process.version,
+  };
   if (json) {
     const report = { ...setup, threads, executionProvider, rounds, photos: names, models, skipped };
     console.log(JSON.stringify(report, null, 2));
     return;
   }
   console.log(
-    `${setup.cpu}, ${setup.cpus} CPUs usable, Node ${setup.node}, threads ${threads}, ${executionProvider}; ${names.length} photos, ${rounds} rounds`,
+    `thinlens ${version}, ${setup.date}; ${setup.cpu}, ${setup.cpus} CPUs usable, Node ${setup.node}, threads ${threads}, ${executionProvider}; ${names.length} photos, ${rounds} rounds`,
   );
   print(models);
 }
@@ -134,12 +154,12 @@ async function bench({ images, rounds, json, ...options }: Options): Promise<voi
  * Opens what is to be timed.
  * @throws CommandError, ModelUnavailableError or the error of opening, where what was named is not to be had
  */
-async function openAll({
-  model,
-  precision,
-  threads,
-}: Pick<Options, 'model' | 'precision'> & { readonly threads: number }) {
-  const { home, executionProvider, maxImagePixels: maxPixels } = readSettings({}, process.env);
+async function openAll(
+  { model, precision, threads }: Pick<Options, 'model' | 'precision'> & { readonly threads: number },
+  settings: Settings,
+) {
+  const { home, executionProvider, maxImagePixels: maxPixels } = settings;
+  const asked = precision ?? (settings.precision === 'auto' ? undefined : [settings.precision]);
   const store = new ModelStore(home);
   const wanted = model
     ? [...new Set(model)].map((name) => namedRecord(name, home))
@@ -152,10 +172,10 @@ async function openAll({
   const contestants: Contestant[] = [];
   const skipped: Skipped[] = [];
   for (const record of wanted) {
-    for (const each of precision ?? PRECISIONS) {
+    for (const each of asked ?? PRECISIONS) {
       try {
         // Nobody asked for int8 of what was never quantised: that is no news.
-        if (!precision && each === 'int8' && !(await readQuantization(record, home))) continue;
+        if (!asked && each === 'int8' && !(await readQuantization(record, home))) continue;
         const how = { threads, executionProvider, precision: each };
         contestants.push(await open(record, store, how, { maxPixels }));
       } catch (error) {

@@ -5,7 +5,7 @@ export interface Summary {
   readonly p95_ms: number;
 }
 
-/** @param values at least one */
+/** The middle value, or the mean of the two in the middle. NaN for none. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const at = (index: number) => sorted[index] as number;
@@ -13,10 +13,10 @@ export function median(values: readonly number[]): number {
   return (at(Math.floor(middle)) + at(Math.ceil(middle))) / 2;
 }
 
-/** The smallest of `values` that at least the share `rank` of them does not exceed. */
+/** The smallest of `values` that at least the share `rank` of them does not exceed. NaN for none. */
 export function nearestRank(values: readonly number[], rank: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.max(0, Math.ceil(rank * sorted.length) - 1)] as number;
+  return sorted[Math.max(0, Math.ceil(rank * sorted.length) - 1)] ?? Number.NaN;
 }
 
 const MICROSECOND = 1e3;

@@ -5,10 +5,19 @@ import type { Command } from 'commander';
 import type { Finding } from '../doctor/finding.ts';
 import { messageOf, ok, problem } from '../doctor/finding.ts';
 import { checkCpus, checkMemory, checkNode, checkPlatform } from '../doctor/machine.ts';
-import { checkCompiled, checkFolder, checkImported, checkQuantized, checkWeights } from '../doctor/store.ts';
+import { outlookOf } from '../doctor/outlook.ts';
+import {
+  checkCompiled,
+  checkFolder,
+  checkImported,
+  checkQuantized,
+  checkWeights,
+  roomAt,
+} from '../doctor/store.ts';
 import { checkOnnxRuntime, checkPort, checkSharp } from '../doctor/surroundings.ts';
 import { byteProducts } from '../inference/cpu_features.ts';
 import { usableCpus } from '../inference/cpus.ts';
+import { engines } from '../package.ts';
 import type { Settings } from '../settings.ts';
 import { environmentName, readSettings, SETTINGS } from '../settings.ts';
 import { catalog } from '../zoo/catalog.ts';
@@ -41,16 +50,15 @@ export async function examine(
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<Finding[]> {
   const { settings, finding } = checkSettings(flags, environment);
-  const { home, workers } = settings;
+  const { home, workers, models } = settings;
   const all = recordsAt(home);
-  const served = all
-    .filter(isServed)
-    .filter(({ name }) => settings.models.length === 0 || settings.models.includes(name));
-  // dist/server/commands/doctor.js lies three folders below package.json.
-  const { engines } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
-    engines: { node: string };
-  };
+  const served = all.filter(isServed).filter(({ name }) => models.length === 0 || models.includes(name));
+  // Others do not keep a server from loading those that it is told to.
+  const looked = models.length === 0 ? all : served;
   const memory = { total: totalmem(), limit: process.constrainedMemory(), available: availableMemory() };
+  const room = await roomAt(home).catch((error: Error) => error);
+  // Where ONNX Runtime does not load, that has a check of its own.
+  const outlook = await outlookOf(served, settings).catch(() => undefined);
   const findings = [
     checkNode(process.version, engines.node),
     checkPlatform(process, byteProducts()),
@@ -59,12 +67,12 @@ export async function examine(
     checkMemory(memory, served, workers),
     await checkOnnxRuntime(settings.executionProvider),
     await checkSharp(),
-    await checkFolder(home),
-    await checkCompiled(home),
-    checkImported(home),
-    await checkQuantized(all, home),
+    checkFolder(home, room, outlook),
+    await checkCompiled(home, room, outlook),
+    checkImported(home, models),
+    await checkQuantized(looked, home, all),
   ];
-  for (const record of all) findings.push(await checkWeights(record, home));
+  for (const record of looked) findings.push(await checkWeights(record, home));
   findings.push(await checkPort(settings));
   return findings;
 }
@@ -87,7 +95,7 @@ function checkSettings(
     const finding = problem(
       'settings',
       messageOf(error),
-      'Correct it or leave it out; docs/reference/settings.md has every setting. The other checks go by the default.',
+      'Correct it or leave it out; thinlens serve --help lists every setting. The other checks go by the default.',
     );
     // Alone these two cannot contradict another setting.
     const read = (name: 'home' | 'host' | 'port') => {

@@ -22,4 +22,8 @@ export const problem = (check: string, detail: string, remedy: string): Finding 
   remedy,
 });
 
+/** What to do about a file of ours, or of a package that comes with it, that is damaged or not there. */
+export const REINSTALL =
+  'Install thinlens again; in a checkout run npm ci, of a container pull or build the image again.';
+
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

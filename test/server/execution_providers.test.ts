@@ -8,6 +8,7 @@ import {
   providerFault,
 } from '../../server/inference/execution_providers.ts';
 import { InferenceSession, listSupportedBackends } from '../../server/inference/onnx_runtime.ts';
+import { openSession } from '../../server/inference/open.ts';
 import { ImageSession } from '../../server/inference/session.ts';
 import { catalog } from '../../server/zoo/catalog.ts';
 import { ModelStore } from '../../server/zoo/store.ts';
@@ -83,6 +84,18 @@ describe('an execution provider', () => {
       ).message,
       "the execution provider 'webgpu' cannot be used: No adapter (it needs a GPU with a Vulkan, Direct3D 12 or Metal driver)",
     );
+  });
+
+  test('that cannot be had is told before the store is asked, which could not be written either', async () => {
+    const record = catalog.find(({ name }) => name === MODEL) ?? assert.fail();
+    const nowhere = new ModelStore('/proc/models');
+    for (const executionProvider of ['cuda', 'coreml'] as const) {
+      await assert.rejects(
+        openSession(record, nowhere, { threads: 1, executionProvider }),
+        (error) => error instanceof ExecutionProviderError && !error.message.includes('/proc'),
+      );
+    }
+    await assert.rejects(openSession(record, nowhere, { threads: 1 }), /\/proc\/models/);
   });
 
   test('cpu, which is everywhere, runs a network', async () => {

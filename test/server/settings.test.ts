@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { loadFault, serveCommand } from '../../server/commands/serve.ts';
+import { isServiceLink } from '../../server/environment.ts';
 import { usableCpus } from '../../server/inference/cpus.ts';
 import type { Settings } from '../../server/settings.ts';
 import { environmentName, readSettings, SETTINGS, SettingError } from '../../server/settings.ts';
@@ -32,7 +33,12 @@ describe('settings', () => {
     ['THINLENS_MODELS', 'ssdlite_mobilenet_v2_coco,yolo', /THINLENS_MODELS.*of ssdlite_mobilenet_v2_coco/],
     ['THINLENS_PROFILE', 'fast', /THINLENS_PROFILE is 'fast', but must be: throughput or latency/],
     ['THINLENS_LOG_LEVEL', 'loud', /fatal, error, warn, info/],
-    ['THINLENS_PROT', '1', /THINLENS_PROT is not a setting of thinlens; known are .*THINLENS_PORT/],
+    ['THINLENS_PROT', '1', /THINLENS_PROT is not a setting of thinlens: did you mean THINLENS_PORT\?$/],
+    ['THINLENS_WORKRS', '1', /THINLENS_WORKRS is not .*: did you mean THINLENS_WORKERS\?$/],
+    ['THINLENS_workers', '1', /THINLENS_workers is not .*: did you mean THINLENS_WORKERS\?$/],
+    ['THINLENS_HOSE', '1', /: did you mean THINLENS_HOST or THINLENS_HOME\?$/],
+    ['THINLENS_MAX_IMAGE_PIXEL', '1', /: did you mean THINLENS_MAX_IMAGE_PIXELS\?$/],
+    ['THINLENS_COLOR', 'red', /THINLENS_COLOR is not a setting of thinlens; known are .*THINLENS_PORT, /],
   ] as const) {
     test(`refuses ${name}='${text}' with a sentence`, () => {
       assert.throws(
@@ -47,18 +53,76 @@ describe('settings', () => {
     assert.equal(environmentName('queue-images'), 'THINLENS_QUEUE_IMAGES');
   });
 
-  test('what Kubernetes adds for a service of our name is not ours', () => {
-    const settings = readSettings(
-      {},
-      {
-        THINLENS_PORT: 'tcp://10.0.0.1:80',
-        THINLENS_SERVICE_HOST: '10.0.0.1',
-        THINLENS_SERVICE_PORT: '80',
-        THINLENS_SERVICE_PORT_HTTP: '80',
-        THINLENS_PORT_80_TCP_ADDR: '10.0.0.1',
-      },
-    );
-    assert.equal(settings.port, 8080);
+  for (const service of ['THINLENS', 'THINLENS_CANARY', 'THINLENS_2_BLUE']) {
+    /** What Kubernetes sets for a service with the port 80, called http. */
+    const links = {
+      [`${service}_SERVICE_HOST`]: '10.0.0.1',
+      [`${service}_SERVICE_PORT`]: '80',
+      [`${service}_SERVICE_PORT_HTTP`]: '80',
+      [`${service}_SERVICE_PORT_HTTP_METRICS`]: '9090',
+      [`${service}_PORT`]: 'tcp://10.0.0.1:80',
+      [`${service}_PORT_80_TCP`]: 'tcp://10.0.0.1:80',
+      [`${service}_PORT_80_TCP_PROTO`]: 'tcp',
+      [`${service}_PORT_80_TCP_PORT`]: '80',
+      [`${service}_PORT_80_TCP_ADDR`]: '10.0.0.1',
+      [`${service}_PORT_53_UDP_ADDR`]: '10.0.0.1',
+    };
+
+    test(`what Kubernetes adds for the service ${service} is not ours`, () => {
+      assert.deepEqual(readSettings({}, links), readSettings({}, {}));
+    });
+  }
+
+  for (const [name, text] of [
+    ['THINLENS_CANARY_PORT', '8080'],
+    ['THINLENS_CANARY_SERVICE', '10.0.0.1'],
+    ['THINLENS_SERVICE_HOSTS', '10.0.0.1'],
+    ['THINLENS_CANARY_PORT_80', '80'],
+    ['THINLENS_PORT_80_HTTP', '80'],
+    ['THINLENS_PORT_80_TCP_NAME', 'web'],
+    ['THINLENS_CANARY_NAME', 'web'],
+  ] as const) {
+    test(`${name}=${text} is none of that`, () => {
+      assert.throws(() => readSettings({}, { [name]: text }), /is not a setting of thinlens/);
+    });
+  }
+
+  test('no setting has a name that Kubernetes would use', () => {
+    for (const { flag } of Object.values(SETTINGS))
+      assert.equal(isServiceLink(environmentName(flag), '8080'), false, flag);
+  });
+});
+
+describe('the largest photo and the largest request', () => {
+  test('that contradict each other are refused with both, as they were set', () => {
+    for (const [flags, environment, wanted] of [
+      [
+        { maxImageBytes: '100000000', maxRequestBytes: '2000' },
+        {},
+        /^--max-image-bytes 100000000 is more than --max-request-bytes 2000, /,
+      ],
+      [
+        { maxImageBytes: '3000' },
+        { THINLENS_MAX_REQUEST_BYTES: '2000' },
+        /^--max-image-bytes 3000 is more than THINLENS_MAX_REQUEST_BYTES 2000, /,
+      ],
+      [
+        {},
+        { THINLENS_MAX_IMAGE_BYTES: '100000000' },
+        /^THINLENS_MAX_IMAGE_BYTES 100000000 is more than the default of --max-request-bytes \(THINLENS_MAX_REQUEST_BYTES\), 67108864, /,
+      ],
+    ] as const) {
+      assert.throws(
+        () => readSettings(flags, environment),
+        (error) => error instanceof SettingError && wanted.test(error.message),
+      );
+    }
+  });
+
+  test('may be the same, and a small request alone makes photos small', () => {
+    const same = readSettings({ maxImageBytes: '2000', maxRequestBytes: '2000' }, {});
+    assert.deepEqual([same.maxImageBytes, same.maxRequestBytes], [2000, 2000]);
+    assert.equal(readSettings({ maxRequestBytes: '2000' }, {}).maxRequestBytes, 2000);
   });
 });
 

@@ -1,7 +1,7 @@
 // `thinlens doctor`: each check well, and each with what it is there to find.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -18,17 +18,14 @@ import {
   memoryNeeded,
   satisfies,
 } from '../../../server/doctor/machine.ts';
-import {
-  checkCompiled,
-  checkFolder,
-  checkImported,
-  checkQuantized,
-  checkWeights,
-} from '../../../server/doctor/store.ts';
+import { triedProviders } from '../../../server/doctor/providers.ts';
 import { checkOnnxRuntime, checkPort, checkSharp } from '../../../server/doctor/surroundings.ts';
+import { listSupportedBackends } from '../../../server/inference/onnx_runtime.ts';
+import { formFor } from '../../../server/inference/open.ts';
 import { catalog } from '../../../server/zoo/catalog.ts';
-import { sha256Of } from '../../../server/zoo/files.ts';
-import type { ModelRecord, PackageSource } from '../../../server/zoo/record.ts';
+import { ModelStore } from '../../../server/zoo/store.ts';
+import { found } from './found.ts';
+import { withoutRights } from './without_rights.ts';
 
 const ENGINES = JSON.parse(await readFile('package.json', 'utf8')).engines.node as string;
 const MEBI = 2 ** 20;
@@ -47,15 +44,6 @@ beforeEach(async () => {
   home = join(folder, `home-${homes}`);
   await mkdir(home);
 });
-
-/** The finding is of this state, with what to do where that is not ok. */
-function found(finding: Finding, state: Finding['state'], detail: RegExp, remedy?: RegExp): void {
-  assert.equal(finding.state, state, JSON.stringify(finding));
-  assert.match(finding.detail, detail);
-  if (remedy) assert.match(finding.remedy ?? '', remedy);
-  assert.equal(finding.remedy === undefined, state === 'ok');
-  if (finding.remedy) assert.match(finding.remedy, /^[A-Z].*\.$/);
-}
 
 describe('the machine', () => {
   test('a version of Node is right where semver says so', () => {
@@ -90,13 +78,12 @@ describe('the machine', () => {
     found(checkPlatform({ ...linux, platform: 'win32' }, 'avx_vnni'), 'warning', /win32 x64/, /Linux/);
   });
 
-  test('no more threads than CPUs', () => {
+  test('the CPUs, and what they are used for', () => {
     found(
       checkCpus(2, 64, { workers: 2, threads: 1 }),
       'ok',
       /2 of the machine's 64 CPUs.*2 workers of 1 thread/,
     );
-    found(checkCpus(2, 2, { workers: 2, threads: 2 }), 'problem', /2 workers of 2 threads/, /--workers/);
   });
 
   test('memory for the models', () => {
@@ -122,86 +109,75 @@ describe('the machine', () => {
   });
 });
 
-describe('the store', () => {
-  test('can be written, and is left as it was', async () => {
-    found(await checkFolder(home), 'ok', /can be written/);
-    assert.deepEqual(await readdir(home), []);
-    found(await checkFolder(join(home, 'not', 'yet')), 'ok', /will be made/);
-    assert.deepEqual(await readdir(home), []);
-    await writeFile(join(home, 'file'), '');
-    found(await checkFolder(join(home, 'file')), 'problem', /is not a folder/, /--home/);
-    found(await checkFolder(join(home, 'file', 'below')), 'problem', /cannot be written/, /--home/);
-  });
-
-  test('compiled files are held against their hashes', async () => {
-    found(await checkCompiled(home), 'ok', /^0 compiled/);
-    const compiled = join(home, 'compiled');
-    await mkdir(compiled);
-    const bytes = Buffer.from('a network');
-    await writeFile(join(compiled, 'x-fp32-1.onnx'), bytes);
-    await writeFile(join(compiled, 'x-fp32-1.onnx.sha256'), `${sha256Of(bytes)}\n`);
-    found(await checkCompiled(home), 'ok', /^1 compiled/);
-    await writeFile(join(compiled, 'x-fp32-1.onnx'), 'another');
-    await writeFile(join(compiled, 'y-fp32-1.onnx'), 'without a hash');
-    found(await checkCompiled(home), 'warning', /x-fp32-1\.onnx, y-fp32-1\.onnx/, /compiled again/);
-  });
-
-  test('imported records are read', async () => {
-    found(checkImported(home), 'ok', /^0 imported/);
-    await mkdir(join(home, 'imported'));
-    await writeFile(join(home, 'imported', 'mine.json'), '{}');
-    found(checkImported(home), 'problem', /mine\.json cannot be used/, /--remove/);
-  });
-
-  test('quantised files are read', async () => {
-    found(await checkQuantized(catalog, home), 'ok', /6 of 6/);
-    const quantized = join(home, 'quantized');
-    await mkdir(quantized);
-    await writeFile(join(quantized, 'stranger.json'), '{}');
-    found(await checkQuantized(catalog, home), 'warning', /stranger\.json is of no model/, /delete/);
-    await writeFile(join(quantized, `${shipped.name}.json`), '{}');
-    found(await checkQuantized(catalog, home), 'problem', /cannot be used/, /fp32/);
-  });
-
-  test('weights are there, and those that are pinned', async () => {
-    found(await checkWeights(shipped, home), 'ok', new RegExp(shipped.source.sha256.slice(0, 16)));
-    const source = shipped.source as PackageSource;
-    const other: ModelRecord = { ...shipped, source: { ...source, sha256: '0'.repeat(64) } };
-    found(await checkWeights(other, home), 'problem', /pinned is 0{64}/, /Install thinlens again/);
-    const gone: ModelRecord = { ...shipped, source: { ...source, file: 'gone.safetensors' } };
-    found(await checkWeights(gone, home), 'problem', /gone\.safetensors is missing/, /Install/);
-    // An imported one: the same bytes, then fewer.
-    await mkdir(join(home, 'imported'));
-    const path = join(home, 'imported', source.file);
-    await copyFile(join('weights', source.file), path);
-    const imported: ModelRecord = {
-      ...shipped,
-      name: 'mine',
-      source: { ...source, kind: 'imported', origin: 'mine.safetensors', leftOut: [] },
-    };
-    found(await checkWeights(imported, home), 'ok', /as pinned/);
-    await writeFile(path, (await readFile(path)).subarray(0, 1000));
-    found(await checkWeights(imported, home), 'problem', /SHA-256/, /--remove mine/);
-  });
-});
-
 describe('what it runs on', () => {
   const broken = () => Promise.reject(new Error('cannot open shared object file'));
 
   test('ONNX Runtime loads, and has the execution provider', async () => {
-    found(await checkOnnxRuntime('cpu'), 'ok', /cpu/);
+    found(await checkOnnxRuntime('cpu'), 'ok', /opens networks with cpu/);
     found(
       await checkOnnxRuntime('coreml'),
       'problem',
       /no execution provider 'coreml'/,
       /--execution-provider/,
     );
-    found(await checkOnnxRuntime('cpu', broken), 'problem', /shared object/, /npm ci/);
+    found(
+      await checkOnnxRuntime('cpu', broken),
+      'problem',
+      /shared object/,
+      /Install thinlens again; .*npm ci/,
+    );
+  });
+
+  test('what the build lists is not claimed before a network was opened with it', async () => {
+    const names = ['cpu', 'webgpu', 'cuda'].map((name) => ({ name }));
+    const load = async () => ({
+      listSupportedBackends: () => names.map((each) => ({ ...each, bundled: true })),
+    });
+    const tried = async () => [{ name: 'cpu' }, { name: 'webgpu', fault: 'no adapter' }];
+    found(
+      await checkOnnxRuntime('cpu', load, tried),
+      'ok',
+      /^it loads, and opens networks with cpu; not with webgpu, cuda here$/,
+    );
+    found(
+      await checkOnnxRuntime('webgpu', load, tried),
+      'problem',
+      /^no adapter$/,
+      /--execution-provider at cpu/,
+    );
+    found(await checkOnnxRuntime('cuda', load, tried), 'problem', /'cuda' did not come back/, /at cpu/);
+    found(
+      await checkOnnxRuntime('cpu', load, async () => []),
+      'problem',
+      /did not come back/,
+      /Install thinlens/,
+    );
+  });
+
+  test('a process opens a network with each of them, and none that is not in the build', async () => {
+    const tried = await triedProviders();
+    assert.deepEqual(
+      tried.map(({ name }) => name),
+      listSupportedBackends().map(({ name }) => name),
+    );
+    for (const { name, fault } of tried) {
+      if (name === 'cpu') assert.equal(fault, undefined);
+      // Install scripts do not run here (.npmrc), and cuda's libraries come with one.
+      if (name === 'cuda') assert.match(fault ?? '', /'cuda' cannot be used: .*it needs an NVIDIA GPU/);
+    }
+  });
+
+  test('one that ends the process, or never comes back from it, is not taken for one that opens', async () => {
+    const script = join(home, 'ends.mjs');
+    await writeFile(script, "process.send({ name: 'cpu' }, () => process.abort());");
+    assert.deepEqual(await triedProviders(script), [{ name: 'cpu' }]);
+    await writeFile(script, 'setInterval(() => {}, 1000);');
+    assert.deepEqual(await triedProviders(script, 1000), []);
   });
 
   test('sharp works', async () => {
     found(await checkSharp(), 'ok', /libvips \d/);
-    found(await checkSharp(broken), 'problem', /shared object/, /npm ci/);
+    found(await checkSharp(broken), 'problem', /shared object/, /Install thinlens again; .*npm ci/);
   });
 
   test('the port is free, and free afterwards', async () => {
@@ -239,6 +215,35 @@ describe('thinlens doctor', () => {
     assert.deepEqual([settings?.state, settings?.detail], ['ok', '--port, --workers, THINLENS_HOME']);
   });
 
+  test('looks at the models that the server is told to load, and at no others', async () => {
+    const [wanted, other] = ['ssdlite_mobilenet_v2_coco', 'ssdlite_shufflenet_v2_coco'] as const;
+    await mkdir(join(home, 'quantized'));
+    await writeFile(join(home, 'quantized', `${other}.json`), '{}');
+    await mkdir(join(home, 'imported'));
+    await writeFile(join(home, 'imported', 'broken.json'), '{}');
+    const statesOf = async (flags: Record<string, string>) => {
+      const findings = await examine({ port: '0', ...flags }, { THINLENS_HOME: home });
+      return new Map(findings.map(({ check, state }) => [check, state]));
+    };
+    const told = await statesOf({ models: wanted });
+    assert.deepEqual(
+      [...told.keys()].filter((check) => check.startsWith('weights')),
+      [`weights of ${wanted}`],
+    );
+    assert.deepEqual([told.get('quantized'), told.get('imported')], ['ok', 'warning']);
+    const everything = await statesOf({});
+    assert.deepEqual([everything.get('quantized'), everything.get('imported')], ['problem', 'problem']);
+  });
+
+  test('a store that cannot be written is well where it holds what is opened', async () => {
+    await new ModelStore(home).formed(shipped, 'fp32', formFor('fp32', 'cpu') ?? assert.fail());
+    const flags = { port: '0', models: shipped.name, precision: 'fp32' };
+    const findings = await withoutRights(home, () => examine(flags, { THINLENS_HOME: home }));
+    const of = (check: string) => findings.find((finding) => finding.check === check) ?? assert.fail(check);
+    found(of('store'), 'ok', /cannot be written: EACCES.*; it need not be/);
+    found(of('compiled'), 'ok', /^2 compiled files/);
+  });
+
   test('a wrong setting is a problem, and the rest is checked with those that are right', async () => {
     const environment = { THINLENS_HOME: home, THINLENS_PORT: '0', THINLENS_MAX_BATCH: 'many' };
     const findings = await examine({}, environment);
@@ -247,7 +252,7 @@ describe('thinlens doctor', () => {
       of('settings'),
       'problem',
       /^THINLENS_MAX_BATCH is 'many', but must be: whole number, 1 to 1024/,
-      /settings\.md/,
+      /thinlens serve --help/,
     );
     found(of('store'), 'ok', new RegExp(home));
     found(of('port'), 'ok', /any free port/);

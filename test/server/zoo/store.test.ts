@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { after, beforeEach, describe, test } from 'node:test';
 import { catalog } from '../../../server/zoo/catalog.ts';
 import { ModelStore } from '../../../server/zoo/store.ts';
@@ -104,6 +104,24 @@ describe('the store', () => {
     assert.equal((await files()).length, 2);
   });
 
+  test('a folder in the place of a model is an error that names it', async () => {
+    await mkdir(path, { recursive: true });
+    await assert.rejects(store.compiled(record), (error: NodeJS.ErrnoException) => {
+      assert.deepEqual([error.code, error.message.startsWith(`${path} cannot be read: `)], ['EISDIR', true]);
+      return true;
+    });
+  });
+
+  test('discards what a record was compiled to, in every form, and nothing else', async () => {
+    const other = { ...record, classColumns: 90 };
+    const form = { name: 'form', make: async () => new Uint8Array([1]) };
+    await store.formed(record, 'fp32', form);
+    assert.equal((await files()).length, 4);
+    await writeFile(store.pathOf(other), 'x');
+    await store.discard(record);
+    assert.deepEqual(await files(), [basename(store.pathOf(other))]);
+  });
+
   test('a folder that the system will not have is an error that names it', { timeout: 20_000 }, async () => {
     await assert.rejects(new ModelStore('/proc/models').compiled(record), /\/proc\/models/);
   });
@@ -122,7 +140,10 @@ describe('weights', () => {
     const missing = { ...record, source: { ...record.source, package: 'no-such-package' } };
     await assert.rejects(loadWeights(missing, store.home), (error: Error) => {
       assert.ok(error instanceof ModelUnavailableError);
-      assert.match(error.message, /no-such-package@1\.0\.6, which is not installed: run npm ci/);
+      assert.match(
+        error.message,
+        /no-such-package@1\.0\.6, which is not installed: install thinlens again \(in a checkout: npm ci\)/,
+      );
       return true;
     });
   });

@@ -243,22 +243,29 @@ test('its health is asked where the server listens', () => {
 });
 
 test('its commands run in it', () => {
-  const run = (...args: string[]) => {
+  const start = (...args: string[]) => {
     const options = { cwd: app, env: served(8080), encoding: 'utf8', ...as } as const;
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['bin/thinlens.js', ...args], options);
+    return spawnSync(process.execPath, ['bin/thinlens.js', ...args, '--json'], options);
+  };
+  const run = (...args: string[]) => {
+    const { status, stdout, stderr } = start(...args);
     assert.equal(status, 0, `${args.join(' ')}: ${stderr}`);
     return JSON.parse(stdout);
   };
-  const { images } = run('detect', 'samples/street.jpg', '--json');
+  const { images } = run('detect', 'samples/street.jpg');
   assert.deepEqual(
     images[0].detections.map(({ label }: { label: string }) => label),
     ['stop sign', 'clock'],
   );
-  const bench = run('bench', '--model', 'ssdlite_mobilenet_v2_coco', '--rounds', '1', '--json');
+  const bench = run('bench', '--model', 'ssdlite_mobilenet_v2_coco', '--rounds', '1');
   assert.deepEqual(
     bench.photos,
     readdirSync('samples').filter((name) => name.endsWith('.jpg')),
   );
+  const { checks } = JSON.parse(start('doctor').stdout) as { checks: { check: string; state: string }[] };
+  const states = new Map(checks.map(({ check, state }) => [check, state]));
+  for (const check of ['onnxruntime', 'sharp', 'compiled', 'quantized'])
+    assert.equal(states.get(check), 'ok', check);
 });
 
 test('whose each package is stays with it', () => {
@@ -266,11 +273,13 @@ test('whose each package is stays with it', () => {
     .filter((file) => file.endsWith('package.json'))
     .map((file) => join('node_modules', dirname(file)));
   assert.ok(packages.includes('node_modules/sharp') && packages.length > 100, packages.join());
-  const texts = packages.flatMap((path) =>
-    readdirSync(path)
-      .filter((name) => /^(licen[cs]e|notice|copying|third)/i.test(name))
-      .map((name) => join(path, name)),
-  );
+  const texts = packages.flatMap((path) => {
+    const named = (pattern: RegExp) => readdirSync(path).filter((name) => pattern.test(name));
+    const licences = named(/^(licen[cs]e|notice|copying|third)/i);
+    // ONNX Runtime's packages and libvips' have it in their README alone.
+    return (licences.length > 0 ? licences : named(/^readme/i)).map((name) => join(path, name));
+  });
+  assert.ok(texts.some((path) => /onnxruntime-node.README/.test(path)) && texts.length > 100, texts.join());
   assert.deepEqual(
     texts.filter((path) => !existsSync(join(app, path))),
     [],
@@ -288,9 +297,18 @@ test('what it does not need is not there', (context) => {
     /\.(h|hpp|cc|gyp|map|ts|[cm]ts|tsbuildinfo)$|\/tsconfig[^/]*\.json$/,
     /node_modules\/(adm-zip|global-agent|globalthis|sharp\/(src|install)|onnxruntime-node\/script|protobufjs\/dist)(\/|$)/,
     /swagger-ui-dist\/.*(es-bundle|standalone|oauth2|index\.|initializer|log\.)/,
-    // Of readers. The samples' says whose they are.
-    /node_modules\/.*\/(readme|changelog|history)(\.md|\.markdown|\.txt)?$/i,
   ];
+  // Of readers, where a licence lies beside it.
+  const isLicensed = (path: string) =>
+    readdirSync(join(app, dirname(path))).some((name) => /^(licen[cs]e|notice)/i.test(name));
+  assert.deepEqual(
+    files.filter(
+      (file) =>
+        /node_modules\/.*\/(readme|changelog|history)(\.md|\.markdown|\.txt)?$/i.test(file) &&
+        isLicensed(file),
+    ),
+    [],
+  );
   for (const pattern of unused) {
     assert.deepEqual(
       files.filter((file) => pattern.test(file)),

@@ -85,14 +85,19 @@ const FILES =
   /\.(d\.[cm]?ts|[cm]?ts|map|markdown|md|h|hpp|cc|gyp|tsbuildinfo|ya?ml)$|^(tsconfig.*\.json|(readme|changelog|changes|history)(\.txt)?)$|^\./i;
 const LICENCES = /^(licen[cs]e|notice|copying|third|authors)/i;
 function clean(folder) {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+  const entries = readdirSync(folder, { withFileTypes: true });
+  // Some packages say in their README alone under what licence they, and what they bundle, may be used.
+  const isPackage = entries.some(({ name }) => name === 'package.json');
+  const isLicensed = entries.some(({ name }) => LICENCES.test(name));
+  const keeps = (name) => LICENCES.test(name) || (isPackage && !isLicensed && /^readme/i.test(name));
+  for (const entry of entries) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) {
       // A package may be called so; what lies inside one may not be code.
-      const isPackage = existsSync(join(path, 'package.json'));
-      if (FOLDERS.has(entry.name) && !isPackage) remove(path);
+      const holdsPackage = existsSync(join(path, 'package.json'));
+      if ((FOLDERS.has(entry.name) || entry.name.startsWith('.')) && !holdsPackage) remove(path);
       else clean(path);
-    } else if (FILES.test(entry.name) && !LICENCES.test(entry.name)) remove(path);
+    } else if (FILES.test(entry.name) && !keeps(entry.name)) remove(path);
   }
   if (readdirSync(folder).length === 0) rmdirSync(folder);
 }

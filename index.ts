@@ -42,6 +42,8 @@ export { detections } from './heads/ssdlite/detections.ts';
 export type { Ssdlite, SsdliteOptions } from './heads/ssdlite/graph.ts';
 export { buildSsdlite } from './heads/ssdlite/graph.ts';
 export { suppress } from './heads/ssdlite/nms.ts';
+// What every function that is given the wrong thing throws.
+export { ArgumentError } from './models/arguments.ts';
 // Backbones, and the graphs that heads make of them.
 export type { Backbone, BackboneOptions, Features, OutputStride } from './models/backbones/backbone.ts';
 export type { Style } from './models/backbones/blocks.ts';

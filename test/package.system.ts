@@ -1,10 +1,14 @@
 // The package as somebody gets it: made, installed by npm in an empty folder, imported, run and type-checked there.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
+import { freePort } from './free_port.ts';
+import { until } from './server/harness.ts';
+import { wholePage } from './whole_page.ts';
 
 const root = process.cwd();
 const folder = mkdtempSync(join(tmpdir(), 'thinlens-consumer-'));
@@ -77,6 +81,35 @@ test('every model that it lists is there', () => {
   for (const { name, state } of models) assert.notEqual(state, 'unavailable', name);
 });
 
+test('its server has both pages', async () => {
+  const port = await freePort();
+  const args = ['serve', '--port', String(port), '--models', 'ssdlite_mobilenet_v2_coco'];
+  const server = spawn(process.execPath, ['node_modules/thinlens/bin/thinlens.js', ...args], {
+    cwd: folder,
+    env: environment,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const exited = once(server, 'exit');
+  const url = `http://127.0.0.1:${port}`;
+  try {
+    const lives = () =>
+      fetch(`${url}/livez`).then(
+        ({ ok }) => ok,
+        () => false,
+      );
+    await until(async () => server.exitCode !== null || (await lives()), 'it lives');
+    const page = await wholePage(`${url}/`);
+    for (const path of ['/playground/page.js', '/playground/style.css'])
+      assert.ok(page.includes(path), page.join());
+    const reference = await wholePage(`${url}/docs/`);
+    for (const path of ['/docs/swagger-ui-bundle.js', '/docs/swagger-ui.css'])
+      assert.ok(reference.includes(path), reference.join());
+  } finally {
+    server.kill('SIGTERM');
+  }
+  assert.deepEqual(await exited, [0, null]);
+});
+
 test('types resolve', () => {
   writeFileSync(
     join(folder, 'consumer.ts'),
@@ -103,6 +136,7 @@ test('nothing that only development needs is in it', () => {
     'node_modules',
     'openapi',
     'package.json',
+    'samples',
     'weights',
   ]);
   assert.equal(existsSync(join(own, 'dist/test')), false);

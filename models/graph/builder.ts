@@ -244,7 +244,13 @@ export class GraphBuilder {
     if (this.#values.has(value.name)) {
       throw new GraphError(`graph '${this.name}': the name '${value.name}' is used twice`);
     }
-    this.#values.set(value.name, value);
+    const { name, type, shape } = value;
+    if (!shape.every((dimension) => Number.isSafeInteger(dimension) && dimension > 0)) {
+      throw new GraphError(
+        `graph '${this.name}': '${name}' would be ${type} [${shape.join(', ')}], and dimensions are whole numbers above 0`,
+      );
+    }
+    this.#values.set(name, value);
     return value;
   }
 

@@ -1,3 +1,5 @@
+import type { OptionTable } from '../arguments.ts';
+import { checkGraph, checkOptions, positiveNumber, wholeNumber } from '../arguments.ts';
 import type { Graph, Node, Shape } from './graph.ts';
 import { elementCount, valueNamed } from './graph.ts';
 import type { Layer } from './layers.ts';
@@ -87,8 +89,15 @@ export function layerCost(graph: Graph, layer: Layer, elementBytes: number): Lay
   };
 }
 
-/** Counts one image's work, the weights and the memory of `graph`, per layer and in all. */
+const OPTIONS: OptionTable = { elementBytes: positiveNumber(8), slices: wholeNumber([1, 1_000_000]) };
+
+/**
+ * Counts one image's work, the weights and the memory of `graph`, per layer and in all.
+ * @throws ArgumentError where it is given no Graph, or an option is not there or not right
+ */
 export function cost(graph: Graph, options: CostOptions = {}): Cost {
+  checkGraph('cost', graph);
+  checkOptions('cost', OPTIONS, options);
   const { elementBytes = 4 } = options;
   const running = layersOf(graph);
   const layers = running.map((layer) => layerCost(graph, layer, elementBytes));

@@ -34,7 +34,8 @@ export interface Padding {
  * - `hardSigmoid`: clip(x + 3, 0, 6) / 6
  * - `hardSwish`: x * hardSigmoid(x) (Howard et al., arXiv 1905.02244, section 5.2)
  */
-export type ActivationKind = 'relu' | 'relu6' | 'sigmoid' | 'hardSigmoid' | 'hardSwish';
+export type ActivationKind = (typeof ACTIVATION_KINDS)[number];
+export const ACTIVATION_KINDS = ['relu', 'relu6', 'sigmoid', 'hardSigmoid', 'hardSwish'] as const;
 
 interface NodeBase {
   readonly name: string;

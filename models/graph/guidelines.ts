@@ -1,3 +1,4 @@
+import { checkGraph } from '../arguments.ts';
 import { layerCost } from './cost.ts';
 import type { Convolution, Graph, Node } from './graph.ts';
 import type { Block, Layer } from './layers.ts';
@@ -127,6 +128,7 @@ const FRAGMENTS: ReadonlySet<Node['op']> = new Set([
  * speed at equal MAdds; each figure is a count of `graph`, not a measurement.
  */
 export function guidelines(graph: Graph): Guidelines {
+  checkGraph('guidelines', graph);
   const layers = layersOf(graph);
   return {
     channelBalance: channelBalance(layers),

@@ -1,3 +1,4 @@
+import { checkGraph, checkWeights } from '../arguments.ts';
 import { foldBroadcasts, splitWeights } from './broadcast_folding.ts';
 import { padChannels, padWeights } from './channel_padding.ts';
 import { foldGraph, foldWeights } from './folding.ts';
@@ -16,14 +17,17 @@ export interface LoweredGraph {
  * Everything that is done to a described network before it is written to run: batch normalisation folded into convolutions,
  * repeated cells into sums, channel shuffles into weights, and channel counts padded to what the blocked layout takes.
  * Counts of work and parameters are of the network as described, not of this.
+ * @throws ArgumentError where it is given no Graph
  */
 export function lower(graph: Graph): LoweredGraph {
+  checkGraph('lower', graph);
   const broadcasts = foldBroadcasts(foldGraph(graph));
   const shuffles = foldShuffles(broadcasts.graph);
   const channels = padChannels(shuffles.graph);
   return {
     graph: channels.graph,
     weights: (described) => {
+      checkWeights('lower', described);
       const folded = splitWeights(broadcasts, foldWeights(graph, described));
       return padWeights(channels, permuteWeights(shuffles, folded));
     },

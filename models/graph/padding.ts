@@ -1,3 +1,6 @@
+import { described, orList } from '../arguments.ts';
+import { GraphError } from './graph.ts';
+
 /**
  * How a convolution's zero padding is chosen. It belongs to the weights: a checkpoint only works with the padding
  * that it was trained with.
@@ -6,10 +9,12 @@
  * - `symmetric`: PyTorch's usual (kernel - 1) / 2 * dilation on both sides, whatever the stride.
  * - `valid`: none.
  */
-export type PaddingMode = 'same' | 'symmetric' | 'valid';
+export type PaddingMode = (typeof PADDING_MODES)[number];
+export const PADDING_MODES = ['same', 'symmetric', 'valid'] as const;
 
 /**
  * Pixels before and after, along one axis of `size` pixels.
+ * @throws GraphError where there is no such mode
  * Source for `same`: tensorflow/tensorflow core/framework/common_shape_fns.cc (GetWindowedOutputSizeVerbose).
  */
 export function axisPadding(
@@ -19,6 +24,9 @@ export function axisPadding(
   stride: number,
   dilation: number,
 ): readonly [before: number, after: number] {
+  if (!PADDING_MODES.includes(mode)) {
+    throw new GraphError(`padding must be ${orList(PADDING_MODES)}, got ${described(mode)}`);
+  }
   const extent = (kernel - 1) * dilation + 1;
   if (mode === 'valid') return [0, 0];
   if (mode === 'symmetric') {

@@ -1,3 +1,4 @@
+import { checkGraph } from '../arguments.ts';
 import type { Graph, Node } from './graph.ts';
 import { valueNamed } from './graph.ts';
 
@@ -43,5 +44,6 @@ export function parametersOfNode(graph: Graph, node: Node): Parameter[] {
 
 /** All tensors that a checkpoint must hold for `graph`, in the order of its nodes. */
 export function parametersOf(graph: Graph): Parameter[] {
+  checkGraph('parametersOf', graph);
   return graph.nodes.flatMap((node) => parametersOfNode(graph, node));
 }

@@ -1,5 +1,6 @@
+import { described, orList } from '../arguments.ts';
 import type { DataType, Node, Shape, Value } from './graph.ts';
-import { elementCount, GraphError } from './graph.ts';
+import { ACTIVATION_KINDS, elementCount, GraphError } from './graph.ts';
 
 /**
  * Windows along one axis. Rounding up takes in a last window that begins inside the input or its padding before it; one
@@ -64,8 +65,11 @@ export function inferShape(node: Node, inputs: readonly Value[]): { type: DataTy
     }
     case 'batchNorm':
       map();
+      if (!(node.epsilon > 0)) fail(`epsilon must be above 0, not ${described(node.epsilon)}`);
       return { type: first.type, shape: first.shape };
     case 'activation':
+      if (!ACTIVATION_KINDS.includes(node.kind))
+        fail(`it must be ${orList(ACTIVATION_KINDS)}, not ${described(node.kind)}`);
       return { type: first.type, shape: first.shape };
     case 'add':
     case 'multiply': {

@@ -7,9 +7,10 @@ out=$1
 cd "$(dirname "$0")/../.."
 
 node scripts/build.js
-mkdir -p "$out/openapi"
+mkdir -p "$out/openapi" "$out/samples"
 cp -R package.json package-lock.json .npmrc LICENSE NOTICE bin dist weights "$out/"
 cp openapi/openapi.yaml "$out/openapi/"
+cp samples/*.jpg samples/README.md "$out/samples/"
 cp scripts/image/healthcheck.js "$out/"
 rm -rf "$out/dist/test" "$out/dist/bench"
 (cd "$out" && npm ci --omit=dev --ignore-scripts --no-audit --no-fund)

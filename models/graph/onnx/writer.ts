@@ -1,3 +1,5 @@
+import type { OptionTable } from '../../arguments.ts';
+import { checkGraph, checkOptions, checkWeights, ofType } from '../../arguments.ts';
 import { shuffledOrder } from '../channelwise.ts';
 import type { DataType, Graph, Node, Shape, Value } from '../graph.ts';
 import { GraphError, valueNamed } from '../graph.ts';
@@ -169,13 +171,25 @@ export interface OnnxOptions {
   readonly anySize?: boolean;
 }
 
+const OPTIONS: OptionTable = {
+  metadata: {
+    right: 'an object of strings',
+    fits: (value) =>
+      value instanceof Object && Object.values(value).every((text) => typeof text === 'string'),
+  },
+  anySize: ofType('boolean'),
+};
+
 /**
  * The bytes of an .onnx file for a folded graph. The same graph and weights always give the same bytes.
  * @param weights every tensor that `parametersOf(graph)` names, and of that shape.
  * @throws GraphError naming a missing or misshapen weight, a batch normalisation left unfolded, or with
- *   `anySize` a node that holds a size.
+ *   `anySize` a node that holds a size; ArgumentError where it is given no Graph, no Map of weights, or an option is not there or
+ *   not right.
  */
 export function toOnnx(graph: Graph, weights: Weights, options: OnnxOptions = {}): Uint8Array {
+  checkGraph('toOnnx', graph);
+  checkWeights('toOnnx', weights);
   const writer = new Writer();
   for (const { name, shape } of parametersOf(graph)) {
     const found = weights.get(name);
@@ -193,13 +207,11 @@ export function toOnnx(graph: Graph, weights: Weights, options: OnnxOptions = {}
 
 /**
  * The bytes of an .onnx file with the inputs and outputs of `graph` and what `writer` holds.
- * @throws GraphError with `anySize` naming a node that holds a size
+ * @throws GraphError with `anySize` naming a node that holds a size; ArgumentError naming an option that is not there or not right
  */
-export function finishModel(
-  graph: Graph,
-  writer: Writer,
-  { metadata = {}, anySize = false }: OnnxOptions = {},
-): Uint8Array {
+export function finishModel(graph: Graph, writer: Writer, options: OnnxOptions = {}): Uint8Array {
+  checkOptions('an ONNX file', OPTIONS, options);
+  const { metadata = {}, anySize = false } = options;
   const sized = anySize && graph.nodes.find(({ op }) => op === 'broadcast' || op === 'reshape');
   if (sized) throw new GraphError(`${sized.op} '${sized.name}' holds a size: the graph cannot be left open`);
   return encodeModel({

@@ -1,3 +1,4 @@
+import { checkGraph } from '../../arguments.ts';
 import { readersOf } from '../channelwise.ts';
 import type { Activation, Affine, Graph, Node, Value } from '../graph.ts';
 import { valueNamed } from '../graph.ts';
@@ -70,6 +71,7 @@ function computes(node: Node): boolean {
 
 /** Decides what is computed on bytes. @param described lowered */
 export function planQuantization(described: Graph): QuantizationPlan {
+  checkGraph('planQuantization', described);
   const integer = new Set<string>();
   const readersBefore = readersOf(described);
   const outputs = new Set(described.outputs.map(({ name }) => name));

@@ -1,3 +1,4 @@
+import { checkGraph, checkWeights } from '../../arguments.ts';
 import { padWeights } from '../channel_padding.ts';
 import type { Convolution, Graph } from '../graph.ts';
 import { GraphError } from '../graph.ts';
@@ -40,6 +41,8 @@ export function quantize(
   weights: Weights,
   { ranges, means = new Map() }: Pick<Calibrated, 'ranges'> & Partial<Calibrated>,
 ): QuantizedNetwork {
+  checkGraph('quantize', graph);
+  checkWeights('quantize', weights);
   const padded = padDepthwise(graph);
   const plan = planQuantization(padded.graph);
   checkCalibrated({ ranges, means }, plan);

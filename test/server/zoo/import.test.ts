@@ -222,11 +222,11 @@ describe('a failed import', () => {
   test('that would leave a record which no reader takes says so before anything is kept', async () => {
     for (const [request, wanted] of [
       [{ epsilon: 5 }, /mine cannot be kept .*backboneStyle\.epsilon must be <= 1/],
-      [{ headEpsilon: 0 }, /headStyle\.epsilon must be > 0/],
+      [{ headEpsilon: 0 }, /headStyle\.epsilon must be a number above 0, got 0/],
       [{ size: { height: 64, width: 60_000 } }, /input\.width must be <= 2048/],
       [
         { normalization: { scale: [1, Number.POSITIVE_INFINITY, 1], offset: [0, 0, 0] } },
-        /normalization\.scale\.1 must be number/,
+        /normalization\.scale must be three numbers/,
       ],
     ] as const) {
       const asked = 'headEpsilon' in request ? { ...request, ...mobilenet } : request;

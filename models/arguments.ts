@@ -1,3 +1,4 @@
+import { distance } from 'fastest-levenshtein';
 import type { Graph } from './graph/graph.ts';
 
 /** An argument that cannot be used. The message names it, what it was and what would be right. */
@@ -132,22 +133,8 @@ function nearest(wrong: string, names: readonly string[]): string | undefined {
   const [best] = names
     .map((name) => ({
       name,
-      distance: plain(name).startsWith(plain(wrong)) ? 0 : editDistance(plain(wrong), plain(name)),
+      edits: plain(name).startsWith(plain(wrong)) ? 0 : distance(plain(wrong), plain(name)),
     }))
-    .sort((a, b) => a.distance - b.distance);
-  return best && best.distance <= best.name.length / 2 ? best.name : undefined;
-}
-
-/** Letters to insert, delete or replace. Source: Wagner and Fischer, "The String-to-String Correction Problem" (1974). */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (const [index, letter] of [...a].entries()) {
-    const next = [index + 1];
-    for (let column = 0; column < b.length; column++) {
-      const replaced = (row[column] ?? 0) + (letter === b[column] ? 0 : 1);
-      next.push(Math.min(replaced, (row[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
+    .sort((a, b) => a.edits - b.edits);
+  return best && best.edits <= best.name.length / 2 ? best.name : undefined;
 }

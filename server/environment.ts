@@ -1,4 +1,6 @@
-/** THINLENS_ variables of the environment that are no settings: whose they are, and what was meant. */
+import { distance } from 'fastest-levenshtein';
+
+// THINLENS_ variables of the environment that are no settings: whose they are, and what was meant.
 
 /** The environment variable of a flag. */
 export function environmentName(flag: string): string {
@@ -25,25 +27,7 @@ const MOST_EDITS = 2;
 /** Those of `known` that a mistyped variable is nearest to; none where it is like none of them. */
 export function nearestVariables(variable: string, known: Iterable<string>): string[] {
   const typed = variable.toUpperCase();
-  const near = [...known].map((name) => ({ name, edits: editDistance(typed, name) }));
+  const near = [...known].map((name) => ({ name, edits: distance(typed, name) }));
   const least = Math.min(MOST_EDITS, ...near.map(({ edits }) => edits));
   return near.filter(({ edits }) => edits === least).map(({ name }) => name);
-}
-
-/**
- * Letters to put in, leave out or replace to make one text of another (Levenshtein). commander has such a function for mistyped
- * flags, and keeps it to itself.
- */
-function editDistance(from: string, to: string): number {
-  // Of the part of `from` that was looked at, to each beginning of `to`.
-  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (const [at, letter] of [...from].entries()) {
-    const next = [at + 1];
-    for (let index = 1; index <= to.length; index++) {
-      const replaced = (row[index - 1] ?? 0) + (letter === to[index - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[index] ?? 0) + 1, (next[index - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[to.length] ?? 0;
 }

@@ -1,5 +1,6 @@
 // What the store's JSON files must be, as JSON Schema (2020-12). The build compiles these to validators.cjs: read validators.ts.
 import { backbones } from '../../models/backbones/registry.ts';
+import { ACTIVATION_KINDS } from '../../models/graph/graph.ts';
 import { LIMITS } from './architecture.ts';
 import { MODEL_NAME, TASK_OF_HEAD } from './record.ts';
 
@@ -28,7 +29,7 @@ const style = exactly(
   {
     padding: { enum: ['same', 'symmetric'] },
     epsilon: { type: 'number', exclusiveMinimum: 0, maximum: 1 },
-    activation: { enum: ['relu', 'relu6', 'sigmoid', 'hardSigmoid', 'hardSwish'] },
+    activation: { enum: ACTIVATION_KINDS },
   },
   { widthRule: { const: 'torchvision' } },
 );

@@ -13,7 +13,7 @@ const USUAL_MOST = 100;
  * @returns undefined where every class is hidden: no request asks for none
  */
 export function shownQuery(
-  body: DetectResponse | SegmentResponse,
+  body: Pick<DetectResponse, 'detections'> | Pick<SegmentResponse, 'segments'>,
   hidden: ReadonlySet<number>,
   threshold: number,
 ): Query | undefined {

@@ -871,6 +871,8 @@ describe('at every width and in both colour schemes', () => {
                   '#slider',
                   '#chips',
                   '#results',
+                  '.downloads',
+                  'footer',
                   '#bar',
                   '#stages',
                   '#curl',

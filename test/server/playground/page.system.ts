@@ -580,6 +580,37 @@ describe('segmentation', () => {
       assert.equal(posts.length, asked);
     }));
 
+  for (const width of [320, 333, 1277]) {
+    test(`draws no outline along the border of the photo, ${width} pixels wide`, () =>
+      open(
+        async ({ page }) => {
+          await choose(page);
+          await page.locator('#slider').fill('10');
+          const shot = async () => pixels(await page.locator('#photo').screenshot());
+          const cat = page.getByRole('button', { name: 'cat', exact: true });
+          await cat.click();
+          const photo = await shot();
+          await cat.click();
+          let masked = photo;
+          await until(async () => {
+            masked = await shot();
+            return changed(photo, masked) > 0;
+          }, 'the mask has its outline');
+          // The cat reaches the photo's lower border all along, and its left one below the middle.
+          const { height } = photo;
+          assert.equal(
+            changed(photo, masked, (_, y) => y >= height - 5),
+            0,
+          );
+          assert.equal(
+            changed(photo, masked, (x, y) => x < 5 && y > height / 2),
+            0,
+          );
+        },
+        { width, height: 740 },
+      ));
+  }
+
   test('with every class hidden has nothing to save or to ask for, and says so', () =>
     open(async ({ page }) => {
       await choose(page);

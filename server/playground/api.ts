@@ -1,6 +1,6 @@
 // Requests to the server that the page came from. URLs are relative to the page, so that it works under any prefix.
 import type { DetectResponse, Model, ModelList, Problem, SegmentResponse } from '../../openapi/types.ts';
-import { withQuery } from './curl.ts';
+import { type Query, withQuery } from './curl.ts';
 import { LOWEST_SCORE, MOST_DETECTIONS } from './filter.ts';
 import { sentence } from './format.ts';
 
@@ -60,29 +60,25 @@ export async function look(photo: Blob, choice: Choice): Promise<Answer> {
   return { body: JSON.parse(text), text, roundTripMs: performance.now() - started };
 }
 
+/** What the server makes files of: the photo with its findings drawn on it, and its classes in two forms. */
+export type FileKind = 'picture' | 'png' | 'rle';
+
 /**
- * The classes of a photo as a file.
- * @param classes the only ones wanted; undefined for all
+ * The findings of a photo as a file.
+ * @param query which of them
  * @throws ApiError
  */
-export async function classFile(
-  photo: Blob,
-  choice: Choice,
-  kind: 'png' | 'rle',
-  classes: string | undefined,
-): Promise<Blob> {
-  const response = await (kind === 'png'
-    ? post(photo, choice, { classes }, 'image/png')
-    : post(photo, choice, { classes, format: 'rle' }, 'application/json'));
-  return response.blob();
+export async function findingsFile(photo: Blob, choice: Choice, kind: FileKind, query: Query): Promise<Blob> {
+  const isSegmentation = choice.model.task === 'segmentation';
+  const [how, accept] = {
+    picture: [{ overlay: isSegmentation ? 'true' : undefined }, 'image/jpeg'],
+    png: [{}, 'image/png'],
+    rle: [{ format: 'rle' }, 'application/json'],
+  }[kind] as [Query, string];
+  return (await post(photo, choice, { ...query, ...how }, accept)).blob();
 }
 
-function post(
-  photo: Blob,
-  choice: Choice,
-  query: Readonly<Record<string, string | undefined>>,
-  accept: string,
-): Promise<Response> {
+function post(photo: Blob, choice: Choice, query: Query, accept: string): Promise<Response> {
   const url = withQuery(operationUrl(choice.model), { ...choiceQuery(choice), ...query });
   return send(url, { method: 'POST', body: photo, headers: { Accept: accept } });
 }

@@ -1,5 +1,8 @@
 // The request as a command for a POSIX shell.
 
+/** Parameters of a query; those without a value are left out. */
+export type Query = Readonly<Record<string, string | undefined>>;
+
 /** Where the bytes of the photo come from. */
 export type CurlSource =
   | { readonly kind: 'file'; readonly name: string }
@@ -26,8 +29,8 @@ export function classTerm({ classId, label }: { readonly classId: number; readon
   return label.includes(',') || label.trim() !== label || /^\d+$/.test(label) ? String(classId) : label;
 }
 
-/** `url` with a query of those parameters that have a value. */
-export function withQuery(url: string, query: Readonly<Record<string, string | undefined>>): string {
+/** `url` with a query. */
+export function withQuery(url: string, query: Query): string {
   const pairs = Object.entries(query).flatMap(([name, value]) =>
     value === undefined ? [] : [`${name}=${encodeURIComponent(value).replaceAll('%2C', ',')}`],
   );

@@ -3,8 +3,8 @@ import type { Detection } from '../../openapi/types.ts';
 
 /** The lowest score that the page asks the server for, and its slider goes down to. */
 export const LOWEST_SCORE = 0.05;
-/** The most detections that the page asks for. */
-export const MOST_DETECTIONS = 100;
+/** The most detections that the page asks for, which is the most that the server gives. */
+export const MOST_DETECTIONS = 1000;
 
 /** One class among the findings of a photo. */
 export interface ClassPresent {

@@ -1,5 +1,9 @@
 // The findings beside the photo: what classes there are, to click on and off, and what was found, as text.
+import type { Detection, Segment } from '../../openapi/types.ts';
 import { button, byId, make, swatch } from './dom.ts';
+
+/** A finding of an answer, as it came. */
+export type Finding = Detection | Segment;
 
 /** A class of the findings. */
 export interface Chip {
@@ -10,6 +14,8 @@ export interface Chip {
 
 /** One finding as text. */
 export interface Row {
+  /** What the row is about: the same finding has the same row, whatever else is shown. */
+  readonly finding: Finding;
   readonly label: string;
   /** Score, or share of the photo. */
   readonly figure: string;
@@ -51,41 +57,43 @@ export class Chips {
 /** The list of findings; the one under the pointer, with the focus or clicked stands out in the photo. */
 export class Rows {
   readonly #list = byId('findings', HTMLUListElement);
-  readonly #onSingle: (index: number | undefined) => void;
-  #pinned: number | undefined;
+  readonly #onSingle: (finding: Finding | undefined) => void;
+  #rows = new Map<Finding, HTMLButtonElement>();
+  #pinned: Finding | undefined;
 
-  /** @param onSingle called with the place in the list of the finding that stands out, or undefined */
-  constructor(onSingle: (index: number | undefined) => void) {
+  /** @param onSingle called with the finding that stands out, or undefined */
+  constructor(onSingle: (finding: Finding | undefined) => void) {
     this.#onSingle = onSingle;
   }
 
+  /** Shows other rows. One that was clicked stays so as long as it is among them. */
   show(rows: readonly Row[]): void {
-    this.#pinned = undefined;
-    this.#onSingle(undefined);
-    this.#list.replaceChildren(...rows.map((row, index) => make('li', '', {}, this.#row(row, index))));
-    this.#list.scrollTop = 0;
+    const [first] = this.#rows.keys();
+    if (first !== rows[0]?.finding) this.#list.scrollTop = 0;
+    this.#rows = new Map(
+      rows.map((row) => [row.finding, this.#rows.get(row.finding) ?? this.#rowOf(row)] as const),
+    );
+    this.#list.replaceChildren(...[...this.#rows.values()].map((row) => make('li', '', {}, row)));
+    this.#pin(this.#pinned && this.#rows.has(this.#pinned) ? this.#pinned : undefined);
   }
 
-  #row({ label, figure, place, color }: Row, index: number): HTMLButtonElement {
+  #rowOf({ finding, label, figure, place, color }: Row): HTMLButtonElement {
     const row = button(
       'finding',
-      () => this.#pin(index),
+      () => this.#pin(this.#pinned === finding ? undefined : finding),
       swatch(color),
       make('span', '', {}, label),
       make('span', 'score', {}, figure),
       make('span', 'quiet', {}, place),
     );
-    row.setAttribute('aria-pressed', 'false');
-    for (const begin of ['pointerenter', 'focus']) row.addEventListener(begin, () => this.#onSingle(index));
+    for (const begin of ['pointerenter', 'focus']) row.addEventListener(begin, () => this.#onSingle(finding));
     for (const end of ['pointerleave', 'blur']) row.addEventListener(end, () => this.#onSingle(this.#pinned));
     return row;
   }
 
-  #pin(index: number): void {
-    this.#pinned = this.#pinned === index ? undefined : index;
-    this.#onSingle(this.#pinned);
-    this.#list.querySelectorAll('button').forEach((row, at) => {
-      row.setAttribute('aria-pressed', String(at === this.#pinned));
-    });
+  #pin(pinned: Finding | undefined): void {
+    this.#pinned = pinned;
+    this.#onSingle(pinned);
+    for (const [finding, row] of this.#rows) row.setAttribute('aria-pressed', String(finding === pinned));
   }
 }

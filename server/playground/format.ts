@@ -1,6 +1,6 @@
 // Numbers and sentences for people.
 import type { Detection, Model, Segment } from '../../openapi/types.ts';
-import type { ClassPresent } from './filter.ts';
+import { type ClassPresent, MOST_DETECTIONS } from './filter.ts';
 
 /** A score as a whole percentage. */
 export function scorePercent(score: number): string {
@@ -47,7 +47,7 @@ export interface Summary {
 
 /**
  * What was detected.
- * @param all of the answer, best first
+ * @param all of the answer, best first; as many as the page asks for may be all, or the best of more
  * @param above those of at least the threshold
  * @param classes of `above`
  * @param shown how many of `above` are of a class that is not hidden
@@ -67,7 +67,9 @@ export function detectionSummary(
     const most = (Math.floor(best.score * 1000) / 10).toFixed(1);
     return alone(`Nothing scores ${floor} or more; the best is ${best.label} with ${most} %.`);
   }
-  const short = `${plural(above.length, 'object')} at ${floor} or more${aside(above.length - shown)}.`;
+  const isCut = all.length >= MOST_DETECTIONS && above.length === all.length;
+  const objects = `${isCut ? 'The best ' : ''}${plural(above.length, 'object')}`;
+  const short = `${objects} at ${floor} or more${aside(above.length, shown)}.`;
   return { short, full: `${short} ${sentence(classes.map(classCount).join(', '))}` };
 }
 
@@ -76,7 +78,7 @@ export function segmentSummary(segments: readonly Segment[], shown: number): Sum
   if (segments.length === 0) return alone('No class was found; the whole photo is background.');
   const share = sharePercent(segments.reduce((sum, { fraction }) => sum + fraction, 0));
   const classes = plural(segments.length, 'class', 'classes');
-  const short = `${classes} on ${share} of the photo${aside(segments.length - shown)}.`;
+  const short = `${classes} on ${share} of the photo${aside(segments.length, shown)}.`;
   const found = segments.map(({ label, fraction }) => `${label} ${sharePercent(fraction)}`);
   return { short, full: `${short} ${sentence(found.join(', '))}` };
 }
@@ -87,18 +89,17 @@ export function classCount({ label, count: amount }: ClassPresent): string {
 }
 
 const alone = (short: string): Summary => ({ short, full: short });
-const aside = (hidden: number) => (hidden > 0 ? `, ${hidden} hidden` : '');
+const aside = (found: number, shown: number) =>
+  shown === found ? '' : `, ${shown === 0 ? 'all' : found - shown} hidden`;
 
-/** What a model is worth in one precision, and what it costs; lines break between facts, not inside them. */
-export function modelFacts({ accuracy, parameters, madds, licence }: Model, precision: string): string {
+/** What a model is worth in one precision, and what it costs. */
+export function modelFacts({ accuracy, parameters, madds, licence }: Model, precision: string): string[] {
   const value = precision === 'int8' ? accuracy?.value_int8 : accuracy?.value;
   const worth =
     accuracy && value !== undefined
       ? [`${accuracy.metric} ${value.toFixed(3)} on ${accuracy.measured_on}`]
       : [];
-  return [...worth, `${count(parameters)} parameters`, `${count(madds)} MAdds`, licence]
-    .map((fact) => fact.replaceAll(' ', '\u00a0').replaceAll('-', '\u2011'))
-    .join(' · ');
+  return [...worth, `${count(parameters)} parameters`, `${count(madds)} MAdds`, licence];
 }
 
 /** What a model is called in the picker, with the reason where it cannot be picked. */

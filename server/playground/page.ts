@@ -1,9 +1,18 @@
 // The page: photos in, answers of the server out. It holds what is picked, and tells the parts what to show.
 import type { DetectResponse, SegmentResponse } from '../../openapi/types.ts';
-import { type Answer, ApiError, type Choice, choiceQuery, classFile, look, operationUrl } from './api.ts';
+import {
+  type Answer,
+  ApiError,
+  type Choice,
+  choiceQuery,
+  type FileKind,
+  findingsFile,
+  look,
+  operationUrl,
+} from './api.ts';
 import { classColor, css } from './class_colors.ts';
 import { showCost } from './cost.ts';
-import { classTerm, curlCommand, withQuery } from './curl.ts';
+import { curlCommand, type Query, withQuery } from './curl.ts';
 import { byId, save } from './dom.ts';
 import { classesOf, LOWEST_SCORE, notHidden, scoringAtLeast } from './filter.ts';
 import { Chips, Rows } from './findings.ts';
@@ -18,6 +27,7 @@ import {
 } from './format.ts';
 import { curlNote, curlSource, type Photo, Strip } from './photos.ts';
 import { Picker } from './picker.ts';
+import { shownQuery } from './request.ts';
 import { Stage } from './stage.ts';
 
 const slider = byId('slider', HTMLInputElement);
@@ -25,6 +35,7 @@ const summary = byId('summary', HTMLElement);
 const said = byId('said', HTMLElement);
 const curl = byId('curl', HTMLTextAreaElement);
 const downloads = {
+  picture: byId('download-picture', HTMLButtonElement),
   png: byId('download-png', HTMLButtonElement),
   rle: byId('download-rle', HTMLButtonElement),
   json: byId('download-json', HTMLButtonElement),
@@ -35,6 +46,7 @@ let photo: Photo | undefined;
 let choice: Choice | undefined;
 /** Of `photo` and `choice`, once it is there. */
 let answer: Answer | undefined;
+/** Ids of classes, of the chosen model. */
 const hidden = new Set<number>();
 /** In percent, as the slider has them. */
 const values = { threshold: 30, opacity: 55 };
@@ -44,13 +56,18 @@ const chips = new Chips((classId) => {
   if (!hidden.delete(classId)) hidden.add(classId);
   showFindings();
 });
-const rows = new Rows((index) => stage.single(index));
-new Strip((picked) => {
-  photo = picked;
-  stage.show(picked);
-  void ask();
-});
+const rows = new Rows((finding) => stage.single(finding));
+new Strip(
+  (picked) => {
+    photo = picked;
+    stage.show(picked);
+    void ask();
+  },
+  ({ name }) => say(`${name} was removed.`),
+);
 const picker = new Picker((chosen) => {
+  // Another model may mean something else by the same ids.
+  if (choice?.model.name !== chosen.model.name) hidden.clear();
   choice = chosen;
   showSlider();
   void ask();
@@ -59,8 +76,8 @@ const picker = new Picker((chosen) => {
 /** Asks the server about the photo, unless it was asked that before, and shows what it answers. */
 async function ask(): Promise<void> {
   answer = undefined;
-  hidden.clear();
   stage.clear();
+  stage.busy = false;
   showFindings();
   if (!photo || !choice) return;
   const asked = { photo, choice };
@@ -118,11 +135,12 @@ function showDetections({ detections, image }: DetectResponse): void {
     hidden,
   );
   rows.show(
-    shown.map(({ label, class_id, score, box }) => ({
-      label,
-      figure: scorePercent(score),
-      place: placeOf(box),
-      color: css(classColor(class_id)),
+    shown.map((finding) => ({
+      finding,
+      label: finding.label,
+      figure: scorePercent(finding.score),
+      place: placeOf(finding.box),
+      color: css(classColor(finding.class_id)),
     })),
   );
   summarise(detectionSummary(detections, above, classes, shown.length, threshold));
@@ -140,11 +158,12 @@ function showSegments({ segments, image }: SegmentResponse): void {
     hidden,
   );
   rows.show(
-    shown.map(({ label, class_id, fraction, pixels, box }) => ({
-      label,
-      figure: sharePercent(fraction),
-      place: `${plural(pixels, 'pixel')}, ${placeOf(box)}`,
-      color: css(classColor(class_id)),
+    shown.map((finding) => ({
+      finding,
+      label: finding.label,
+      figure: sharePercent(finding.fraction),
+      place: `${plural(finding.pixels, 'pixel')}, ${placeOf(finding.box)}`,
+      color: css(classColor(finding.class_id)),
     })),
   );
   summarise(segmentSummary(segments, shown.length));
@@ -194,36 +213,30 @@ slider.addEventListener('input', () => {
   if (!segments) showFindings();
 });
 
-/** The classes that are not hidden, as the query takes them; undefined where none is hidden. */
-function shownClasses(): string | undefined {
-  if (!answer || hidden.size === 0) return undefined;
-  const findings =
-    'segments' in answer.body
-      ? answer.body.segments
-      : scoringAtLeast(answer.body.detections, values.threshold / 100);
-  const labels = new Map(findings.map(({ class_id, label }) => [class_id, label]));
-  const terms = [...labels]
-    .filter(([classId]) => !hidden.has(classId))
-    .map(([classId, label]) => classTerm({ classId, label }));
-  return terms.length > 0 ? terms.join(',') : undefined;
+/** What a request has to ask for so that it answers what the page shows; undefined where every class is hidden. */
+function wanted(): Query | undefined {
+  const threshold = values.threshold / 100;
+  if (answer) return shownQuery(answer.body, hidden, threshold);
+  return choice?.model.task === 'segmentation' ? {} : { score_threshold: String(threshold) };
 }
 
-/** The command that answers what the page shows. */
+/** The command that answers what the page shows, and which files there are. */
 function showRequest(): void {
-  const ready = photo !== undefined && choice !== undefined;
-  copy.disabled = !ready;
-  for (const download of Object.values(downloads)) download.disabled = !answer;
-  if (!photo || !choice) {
-    return;
-  }
-  const segments = choice.model.task === 'segmentation';
-  const url = withQuery(operationUrl(choice.model), {
-    ...choiceQuery(choice),
-    score_threshold: segments ? undefined : String(values.threshold / 100),
-    classes: shownClasses(),
-  });
-  curl.value = curlCommand(url, curlSource(photo));
-  byId('curl-note', HTMLElement).textContent = curlNote(photo);
+  const query = wanted();
+  downloads.json.disabled = !answer;
+  for (const kind of ['picture', 'png', 'rle'] as const) downloads[kind].disabled = !answer || !query;
+  const command = photo && choice && query && commandFor(photo, choice, query);
+  copy.disabled = !command;
+  curl.value = command ?? '';
+  curl.placeholder =
+    photo && !query
+      ? 'Every class is hidden, and a request for none cannot be made: bring one back.'
+      : 'With the first photo, its request appears here as a command.';
+  byId('curl-note', HTMLElement).textContent = command && photo ? curlNote(photo) : '\u00a0';
+}
+
+function commandFor(of: Photo, by: Choice, query: Query): string {
+  return curlCommand(withQuery(operationUrl(by.model), { ...choiceQuery(by), ...query }), curlSource(of));
 }
 
 copy.addEventListener('click', async () => {
@@ -255,17 +268,19 @@ downloads.json.addEventListener('click', () => {
     save(new Blob([answer.text], { type: 'application/json' }), `${stem(photo.name)}.json`);
 });
 for (const [kind, ending] of [
+  ['picture', 'found.jpg'],
   ['png', 'classes.png'],
   ['rle', 'rle.json'],
 ] as const) {
   downloads[kind].addEventListener('click', () => void download(kind, ending));
 }
 
-async function download(kind: 'png' | 'rle', ending: string): Promise<void> {
-  if (!photo || !choice) return;
+async function download(kind: FileKind, ending: string): Promise<void> {
+  const query = wanted();
+  if (!photo || !choice || !query) return;
   const { name, bytes } = photo;
   try {
-    save(await classFile(await bytes(), choice, kind, shownClasses()), `${stem(name)}.${ending}`);
+    save(await findingsFile(await bytes(), choice, kind, query), `${stem(name)}.${ending}`);
   } catch (error) {
     showError(error, () => download(kind, ending));
   }
@@ -273,10 +288,7 @@ async function download(kind: 'png' | 'rle', ending: string): Promise<void> {
 
 function showError(error: unknown, retry: () => Promise<void>): void {
   const known = error instanceof ApiError ? error : new ApiError(`The page failed: ${String(error)}`);
-  stage.showProblem(known, () => {
-    stage.clearProblem();
-    void retry();
-  });
+  stage.showProblem(known, () => void retry());
 }
 
 function loadModels(): Promise<void> {

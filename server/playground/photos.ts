@@ -17,16 +17,21 @@ export interface Photo {
 
 const SAMPLES = ['cat.jpg', 'coffee.jpg', 'street.jpg'];
 
-/** The strip of thumbnails, of which one is picked. */
+/** The strip of thumbnails, of which one may be picked. */
 export class Strip {
   readonly #list = byId('thumbnails', HTMLUListElement);
   readonly #buttons = new Map<Photo, HTMLButtonElement>();
-  readonly #onPick: (photo: Photo) => void;
+  readonly #onPick: (photo: Photo | undefined) => void;
+  readonly #onRemove: (photo: Photo) => void;
   #firstSample: HTMLElement | null = null;
 
-  /** @param onPick called with the photo to show */
-  constructor(onPick: (photo: Photo) => void) {
+  /**
+   * @param onPick called with the photo to show, or undefined where the one that was shown is removed and was the last
+   * @param onRemove called with a photo that was removed
+   */
+  constructor(onPick: (photo: Photo | undefined) => void, onRemove: (photo: Photo) => void) {
     this.#onPick = onPick;
+    this.#onRemove = onRemove;
     for (const name of SAMPLES) this.#append(sample(name), `Sample ${name}`, null);
     this.#firstSample = this.#list.firstElementChild as HTMLElement | null;
     acceptFiles((files, kind) => this.add(files, kind));
@@ -45,15 +50,44 @@ export class Strip {
     const thumbnail = button('', () => this.#pick(photo), image);
     thumbnail.title = title;
     this.#buttons.set(photo, thumbnail);
-    this.#list.insertBefore(make('li', '', {}, thumbnail), before);
+    const item = make('li', '', {}, thumbnail);
+    if (photo.kind !== 'sample') this.#makeRemovable(photo, thumbnail, item);
+    this.#list.insertBefore(item, before);
   }
 
-  #pick(photo: Photo): void {
+  #makeRemovable(photo: Photo, thumbnail: HTMLButtonElement, item: HTMLElement): void {
+    const remove = button('remove', () => this.#remove(photo, item), '×');
+    remove.title = `Remove ${photo.name}`;
+    remove.setAttribute('aria-label', remove.title);
+    thumbnail.setAttribute('aria-keyshortcuts', 'Delete');
+    item.addEventListener('keydown', ({ key }) => {
+      if (key === 'Delete') this.#remove(photo, item);
+    });
+    item.append(remove);
+  }
+
+  /** Forgets a photo. Its neighbour, the next one or else the one before, is picked and has the focus in its stead. */
+  #remove(photo: Photo, item: HTMLElement): void {
+    const own = [...this.#buttons.keys()].filter(({ kind }) => kind !== 'sample');
+    const at = own.indexOf(photo);
+    const neighbour = own[at + 1] ?? own[at - 1];
+    const wasPicked = this.#buttons.get(photo)?.hasAttribute('aria-current');
+    const hadFocus = item.contains(document.activeElement);
+    this.#buttons.delete(photo);
+    item.remove();
+    if (wasPicked) this.#pick(neighbour);
+    if (hadFocus)
+      (neighbour ? this.#buttons.get(neighbour) : this.#firstSample?.querySelector('button'))?.focus();
+    URL.revokeObjectURL(photo.url);
+    this.#onRemove(photo);
+  }
+
+  #pick(photo: Photo | undefined): void {
     for (const [other, thumbnail] of this.#buttons) {
       if (other === photo) thumbnail.setAttribute('aria-current', 'true');
       else thumbnail.removeAttribute('aria-current');
     }
-    this.#buttons.get(photo)?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    if (photo) this.#buttons.get(photo)?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
     this.#onPick(photo);
   }
 }

@@ -18,6 +18,8 @@ export class Picker {
   readonly #facts = byId('facts', HTMLElement);
   readonly #onChoice: (choice: Choice) => void;
   #models: readonly Model[] = [];
+  /** By the models' names. */
+  #options: ReadonlyMap<string, HTMLOptionElement> = new Map();
   /** The precision that the person asked for, of whichever model has it. */
   #wanted: string | undefined;
 
@@ -52,12 +54,7 @@ export class Picker {
   #update(models: readonly Model[]): void {
     const before = this.choice;
     this.#models = models;
-    const groups = GROUPS.map(([task, label]) => {
-      const options = models.filter((model) => model.task === task).map(option);
-      return make('optgroup', '', { label }, ...options);
-    });
-    this.#model.replaceChildren(...groups.filter(({ childElementCount }) => childElementCount > 0));
-    this.#model.disabled = models.length === 0;
+    this.#showOptions();
     if (before) {
       this.#model.value = before.model.name;
       if (this.choice) return;
@@ -72,6 +69,27 @@ export class Picker {
       this.#facts.textContent = models.some(({ state }) => state === 'loading')
         ? 'The models are loading.'
         : 'No model of this server can run; the list says why.';
+    }
+  }
+
+  /** A list that is open stays so while models load: only what changes of an option is written. */
+  #showOptions(): void {
+    const models = this.#models;
+    if (models.length !== this.#options.size || models.some(({ name }) => !this.#options.has(name))) {
+      this.#options = new Map(models.map(({ name }) => [name, make('option', '', { value: name })]));
+      const groups = GROUPS.map(([task, label]) => {
+        const those = models.filter((model) => model.task === task);
+        return make('optgroup', '', { label }, ...those.flatMap(({ name }) => this.#options.get(name) ?? []));
+      });
+      this.#model.replaceChildren(...groups.filter(({ childElementCount }) => childElementCount > 0));
+      this.#model.disabled = models.length === 0;
+    }
+    for (const model of models) {
+      const option = this.#options.get(model.name);
+      const text = modelOption(model);
+      if (!option) continue;
+      option.disabled = model.state !== 'ready';
+      if (option.textContent !== text) option.textContent = text;
     }
   }
 
@@ -90,13 +108,10 @@ export class Picker {
   #tell(): void {
     const { choice } = this;
     if (!choice) return;
-    this.#facts.textContent = modelFacts(choice.model, choice.precision);
+    const facts = modelFacts(choice.model, choice.precision);
+    this.#facts.replaceChildren(
+      ...facts.flatMap((fact, at) => [at > 0 ? ' · ' : '', make('span', '', {}, fact)]),
+    );
     this.#onChoice(choice);
   }
-}
-
-function option(model: Model): HTMLOptionElement {
-  const made = make('option', '', { value: model.name }, modelOption(model));
-  made.disabled = model.state !== 'ready';
-  return made;
 }

@@ -3,12 +3,14 @@ import type { Detection, Segment } from '../../openapi/types.ts';
 import type { ApiError } from './api.ts';
 import { classColor, css } from './class_colors.ts';
 import { button, byId, make } from './dom.ts';
+import type { Finding } from './findings.ts';
 import { scorePercent } from './format.ts';
 import { placeLabels } from './label_layout.ts';
 import type { Photo } from './photos.ts';
 
 /** What is drawn for one finding. */
 interface Drawn {
+  readonly finding: Finding;
   readonly parts: readonly HTMLElement[];
   /** Of a detection. */
   readonly box?: HTMLElement;
@@ -23,7 +25,10 @@ export class Stage {
   readonly #overlay = byId('overlay', HTMLElement);
   readonly #progress = byId('progress', HTMLElement);
   readonly #problems = byId('problem-place', HTMLElement);
+  readonly #invitation = byId('invitation', HTMLElement);
   #drawn: readonly Drawn[] = [];
+  /** Where the focus went when the button went away that tries again. */
+  #refuge: Element | undefined;
 
   constructor() {
     this.#image.draggable = false;
@@ -37,14 +42,18 @@ export class Stage {
     new ResizeObserver(() => this.#placeTags()).observe(this.#photo);
   }
 
-  /** Shows a photo without any findings. Browsers draw it upright, as its EXIF orientation says. */
-  show({ name, url }: Photo): void {
+  /** Shows a photo without any findings, or none. Browsers draw it upright, as its EXIF orientation says. */
+  show(photo: Photo | undefined): void {
     this.clear();
-    const invitation = byId('invitation', HTMLElement);
     // The button that was pressed goes away; the focus must not go with it.
-    if (invitation.contains(document.activeElement)) byId('add', HTMLElement).focus();
-    invitation.hidden = true;
-    this.#photo.hidden = false;
+    if (photo && this.#invitation.contains(document.activeElement)) byId('add', HTMLElement).focus();
+    this.#invitation.hidden = photo !== undefined;
+    this.#photo.hidden = photo === undefined;
+    if (!photo) {
+      this.#image.removeAttribute('src');
+      return;
+    }
+    const { name, url } = photo;
     if (this.#image.src === url) return;
     this.#unseeable.hidden = true;
     this.#image.hidden = false;
@@ -58,7 +67,12 @@ export class Stage {
   }
 
   clearProblem(): void {
+    const hadFocus = this.#problems.contains(document.activeElement);
     this.#problems.replaceChildren();
+    if (!hadFocus) return;
+    const refuge = document.querySelector('#thumbnails [aria-current]') ?? byId('add', HTMLElement);
+    (refuge as HTMLElement).focus();
+    this.#refuge = refuge;
   }
 
   set busy(busy: boolean) {
@@ -69,7 +83,9 @@ export class Stage {
   showDetections(detections: readonly Detection[], { width, height }: Size): void {
     this.#setProportions(width, height);
     this.#draw(
-      detections.map(({ label, class_id, score, box: { x_min, y_min, x_max, y_max } }) => {
+      detections.map((finding) => {
+        const { label, class_id, score, box: bounds } = finding;
+        const { x_min, y_min, x_max, y_max } = bounds;
         const color = css(classColor(class_id));
         const box = make('div', 'box');
         box.style.left = `${(100 * x_min) / width}%`;
@@ -78,23 +94,24 @@ export class Stage {
         box.style.height = `${(100 * (y_max - y_min)) / height}%`;
         const tag = make('div', 'tag', {}, `${label} ${scorePercent(score)}`);
         for (const { style } of [box, tag]) style.setProperty('--color', color);
-        return { parts: [box, tag], box, tag };
+        return { finding, parts: [box, tag], box, tag };
       }),
     );
     this.#placeTags();
   }
 
-  /** Lays a mask of its colour over the photo for each segment. */
+  /** Lays a mask of its colour over the photo for each segment, and over it the mask's outline. */
   showSegments(segments: readonly Segment[], { width, height }: Size): void {
     this.#setProportions(width, height);
     this.#draw(
-      segments.map(({ class_id, mask: { png = '' } }) => {
-        const mask = make('div', 'mask');
-        mask.style.setProperty('--color', css(classColor(class_id)));
-        const inside = make('i');
-        inside.style.maskImage = `url("data:image/png;base64,${png}")`;
-        mask.append(inside);
-        return { parts: [mask] };
+      segments.map((finding) => {
+        const { class_id, mask } = finding;
+        const regions = [make('i'), make('i')] as const;
+        for (const { style } of regions) style.maskImage = `url("data:image/png;base64,${mask.png ?? ''}")`;
+        const [inside, outlined] = regions;
+        const drawn = make('div', 'mask', {}, inside, make('div', 'outline', {}, outlined));
+        drawn.style.setProperty('--color', css(classColor(class_id)));
+        return { finding, parts: [drawn] };
       }),
     );
   }
@@ -104,20 +121,28 @@ export class Stage {
     this.#overlay.style.setProperty('--opacity', String(opacity));
   }
 
-  /** Lets one finding, by its place among those shown, stand out; undefined for none. */
-  single(index: number | undefined): void {
-    this.#overlay.classList.toggle('singling', index !== undefined);
-    this.#drawn.forEach(({ parts }, at) => {
-      for (const part of parts) part.classList.toggle('single', at === index);
-    });
+  /** Lets one of the findings that are drawn stand out; undefined for none. */
+  single(singled: Finding | undefined): void {
+    this.#overlay.classList.toggle('singling', singled !== undefined);
+    for (const { finding, parts } of this.#drawn) {
+      for (const part of parts) part.classList.toggle('single', finding === singled);
+    }
   }
 
-  /** Says what went wrong, over the photo's lower edge. */
+  /** Says what went wrong, over the photo's lower edge. @param onRetry called when the problem is gone, to try again */
   showProblem({ message, reference, passing }: ApiError, onRetry: () => void): void {
     const text = make('p', '', {}, message);
     if (reference) text.append(make('span', 'quiet', {}, reference));
-    const retry = passing ? [button('', onRetry, 'Try again')] : [];
-    this.#problems.replaceChildren(make('div', 'problem', {}, text, ...retry));
+    const retry = button('', () => this.#retry(onRetry), 'Try again');
+    this.#problems.replaceChildren(make('div', 'problem', {}, text, ...(passing ? [retry] : [])));
+    // Whoever tried again, in vain, may do so once more.
+    if (passing && document.activeElement === this.#refuge) retry.focus();
+    this.#refuge = undefined;
+  }
+
+  #retry(onRetry: () => void): void {
+    this.clearProblem();
+    onRetry();
   }
 
   #draw(drawn: readonly Drawn[]): void {
@@ -132,21 +157,20 @@ export class Stage {
 
   /** Labels keep the size of text however large the photo is shown, so they are placed in pixels of the screen. */
   #placeTags(): void {
-    const labelled = this.#drawn.flatMap(({ box, tag }) => (box && tag ? [{ box, tag }] : []));
-    const places = placeLabels(
-      labelled.map(({ box, tag }) => ({
-        box: { left: box.offsetLeft, top: box.offsetTop, width: box.offsetWidth, height: box.offsetHeight },
-        width: tag.offsetWidth,
-        height: tag.offsetHeight,
-      })),
-      { width: this.#overlay.clientWidth, height: this.#overlay.clientHeight },
-    );
-    labelled.forEach(({ box, tag }, index) => {
+    // All is measured before anything is moved: the browser would lay out anew for each label.
+    const labelled = this.#drawn.flatMap(({ box, tag }) => {
+      if (!box || !tag) return [];
+      const { offsetLeft: left, offsetTop: top, offsetWidth: width, offsetHeight: height } = box;
+      return [{ tag, box: { left, top, width, height }, width: tag.offsetWidth, height: tag.offsetHeight }];
+    });
+    const size = { width: this.#overlay.clientWidth, height: this.#overlay.clientHeight };
+    const places = placeLabels(labelled, size);
+    labelled.forEach(({ box, tag, width }, index) => {
       const place = places[index];
       tag.classList.toggle('homeless', place === undefined);
       // One without a place shows only while it stands out, and then at its box.
-      tag.style.left = `${place?.left ?? Math.min(box.offsetLeft, this.#overlay.clientWidth - tag.offsetWidth)}px`;
-      tag.style.top = `${place?.top ?? box.offsetTop}px`;
+      tag.style.left = `${place?.left ?? Math.min(box.left, size.width - width)}px`;
+      tag.style.top = `${place?.top ?? box.top}px`;
     });
   }
 }

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import type { Detection, Model } from '../../../openapi/types.ts';
 import { classTerm, curlCommand, shellWord, withQuery } from '../../../server/playground/curl.ts';
-import { classesOf, notHidden, scoringAtLeast } from '../../../server/playground/filter.ts';
+import { classesOf, MOST_DETECTIONS, notHidden, scoringAtLeast } from '../../../server/playground/filter.ts';
 import {
   count,
   detectionSummary,
@@ -16,6 +16,7 @@ import {
   sharePercent,
 } from '../../../server/playground/format.ts';
 import { placeLabels, type Rectangle } from '../../../server/playground/label_layout.ts';
+import { shownQuery } from '../../../server/playground/request.ts';
 import { stageTimes } from '../../../server/playground/timing.ts';
 
 const detection = (label: string, class_id: number, score: number): Detection => ({
@@ -117,7 +118,63 @@ describe('filters', () => {
     });
     assert.equal(tell(0.3, above, 1).short, '3 objects at 30 % or more, 2 hidden.');
     assert.equal(tell(0.95, []).full, 'Nothing scores 95 % or more; the best is cat with 90.0 %.');
+    assert.equal(tell(0.3, above, 0).short, '3 objects at 30 % or more, all hidden.');
     assert.equal(detectionSummary([], [], [], 0, 0.3).short, 'Nothing was found.');
+  });
+
+  test('say so where an answer was cut off, unless what was cut off is below the threshold', () => {
+    const many = Array.from({ length: MOST_DETECTIONS }, (_, at) =>
+      detection('cat', 17, at < 400 ? 0.9 : 0.1),
+    );
+    const tell = (threshold: number) => {
+      const found = scoringAtLeast(many, threshold);
+      return detectionSummary(many, found, classesOf(found), found.length, threshold).short;
+    };
+    assert.equal(tell(0.05), `The best ${MOST_DETECTIONS} objects at 5 % or more.`);
+    assert.equal(tell(0.5), '400 objects at 50 % or more.');
+  });
+});
+
+describe('the request for what is shown', () => {
+  const all = [
+    detection('cat', 17, 0.9),
+    detection('dog', 18, 0.5),
+    detection('cat', 17, 0.3),
+    detection('cup', 47, 0.29),
+  ];
+  const query = (hidden: number[], threshold: number, detections = all) =>
+    JSON.parse(JSON.stringify(shownQuery({ detections }, new Set(hidden), threshold) ?? null)) as unknown;
+
+  for (const [what, hidden, threshold, want] of [
+    ['names no classes where none is hidden', [], 0.3, { score_threshold: '0.3' }],
+    ['names those that are left', [18], 0.2, { score_threshold: '0.2', classes: 'cat,cup' }],
+    ['and only those above the threshold', [18], 0.3, { score_threshold: '0.3', classes: 'cat' }],
+    ['forgets hidden classes that were not found', [47, 90], 0.3, { score_threshold: '0.3' }],
+    ['is there where nothing scores so much', [17], 0.95, { score_threshold: '0.95' }],
+    ['does not exist where every class is hidden', [17, 18], 0.3, null],
+  ] as const) {
+    test(what, () => assert.deepEqual(query([...hidden], threshold), want));
+  }
+
+  test('asks for more than usual only where there is more', () => {
+    const many = (length: number) =>
+      Array.from({ length }, (_, at) => detection(at % 2 ? 'cat' : 'dog', at % 2 ? 17 : 18, 0.5));
+    assert.deepEqual(query([], 0.05, many(100)), { score_threshold: '0.05' });
+    assert.deepEqual(query([], 0.05, many(101)), { score_threshold: '0.05', max_detections: '1000' });
+    assert.deepEqual(query([17], 0.05, many(150)), { score_threshold: '0.05', classes: 'dog' });
+    // The server would fill the places of the cats with dogs that the page does not know of.
+    const rest = { score_threshold: '0.05', max_detections: '500', classes: 'dog' };
+    assert.deepEqual(query([17], 0.05, many(MOST_DETECTIONS)), rest);
+  });
+
+  test('of segments has classes alone', () => {
+    const found = { pixels: 1, fraction: 0.1, box: { x_min: 0, y_min: 0, x_max: 1, y_max: 1 }, mask: {} };
+    const segments = [
+      { label: 'cat', class_id: 8, ...found },
+      { label: '7', class_id: 12, ...found },
+    ];
+    const ask = (...hidden: number[]) => shownQuery({ segments }, new Set(hidden), 0.3);
+    assert.deepEqual([ask(), ask(8), ask(8, 12)], [{ classes: undefined }, { classes: '12' }, undefined]);
   });
 });
 
@@ -262,12 +319,11 @@ describe('figures and sentences', () => {
   test("a model's facts are of the precision that is picked", () => {
     const accuracy = { metric: 'AP', value: 0.321, value_int8: 0.3144, measured_on: 'photos' };
     const model = { accuracy, parameters: 4_500_543, madds: 749_503_856, licence: 'Apache-2.0' } as Model;
-    const facts = (of: Model, precision: string) =>
-      modelFacts(of, precision).replaceAll('\u00a0', ' ').replaceAll('\u2011', '-');
-    assert.equal(facts(model, 'fp32'), 'AP 0.321 on photos · 4.50 M parameters · 749.5 M MAdds · Apache-2.0');
-    assert.match(facts(model, 'int8'), /^AP 0\.314 on photos · /);
+    const others = ['4.50 M parameters', '749.5 M MAdds', 'Apache-2.0'];
+    assert.deepEqual(modelFacts(model, 'fp32'), ['AP 0.321 on photos', ...others]);
+    assert.deepEqual(modelFacts(model, 'int8'), ['AP 0.314 on photos', ...others]);
     const { accuracy: _, ...imported } = model;
-    assert.match(facts(imported, 'int8'), /^4\.50 M parameters · /);
+    assert.deepEqual(modelFacts(imported, 'int8'), others);
   });
 
   test('a model that cannot be picked says why', () => {

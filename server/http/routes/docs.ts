@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { extname } from 'node:path';
 import type { RequestHandler } from 'express';
 import { Router } from 'express';
-import helmet from 'helmet';
-import { HttpProblem } from '../problem.ts';
+import type { LocalFile } from '../local_files.ts';
+import { localFile, onlyGet, sendLocalFile } from '../local_files.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -72,38 +71,18 @@ const FILES: Readonly<Record<string, { readonly type: string; readonly read: () 
   ),
 };
 
-interface KeptFile {
-  readonly bytes: Buffer;
-  /** Of exactly these bytes. */
-  readonly etag: string;
-}
-
 /**
  * GET /docs/: the API's reference, Swagger UI on /openapi.json. All of it comes from this server, under a policy that allows
  * no script or style but the files listed here.
  */
 export function docsRoutes(): Router {
   const router = Router({ caseSensitive: true, strict: true });
-  const policy = helmet.contentSecurityPolicy({
-    useDefaults: false,
-    directives: {
-      defaultSrc: ["'none'"],
-      scriptSrc: ["'self'"],
-      styleSrc: ["'self'"],
-      // Icons are in the style sheet, and a picture that an operation answered with is in the browser's memory.
-      imgSrc: ["'self'", 'blob:', 'data:'],
-      connectSrc: ["'self'"],
-      baseUri: ["'none'"],
-      formAction: ["'none'"],
-      frameAncestors: ["'self'"],
-    },
-  });
   // Read when first asked for: most servers are never asked.
-  const kept = new Map<string, Promise<KeptFile>>();
-  const fileNamed = (name: string, read: () => Promise<Buffer>): Promise<KeptFile> => {
+  const kept = new Map<string, Promise<LocalFile>>();
+  const fileNamed = (name: string, read: () => Promise<Buffer>): Promise<LocalFile> => {
     const known = kept.get(name);
     if (known) return known;
-    const file = keep(read);
+    const file = read().then(localFile);
     kept.set(name, file);
     // What failed once, for want of open files say, may succeed another time.
     file.catch(() => kept.delete(name));
@@ -115,24 +94,9 @@ export function docsRoutes(): Router {
     const file = Object.hasOwn(FILES, name) ? FILES[name] : undefined;
     if (!file) return next();
     onlyGet(request, response, () => {});
-    const { bytes, etag } = await fileNamed(name, file.read);
-    // Asked again each time, which costs 304 and no bytes: a server that was updated never meets its old files.
-    response.set({ ETag: etag, 'Cache-Control': 'no-cache' }).type(file.type);
-    policy(request, response, () => response.send(bytes));
+    sendLocalFile(request, response, await fileNamed(name, file.read), file.type);
   };
   router.all('/docs/', serve);
   router.all('/docs/:file', serve);
   return router;
-}
-
-const onlyGet: RequestHandler = (request, _response, next) => {
-  if (request.method === 'GET' || request.method === 'HEAD') return next();
-  const detail = `${request.path} takes GET, HEAD, not ${request.method}`;
-  throw new HttpProblem('method_not_allowed', detail, { headers: { Allow: 'GET, HEAD' } });
-};
-
-async function keep(read: () => Promise<Buffer>): Promise<KeptFile> {
-  const bytes = await read();
-  const digest = createHash('sha256').update(bytes).digest('base64url').slice(0, 22);
-  return { bytes, etag: `"${digest}"` };
 }

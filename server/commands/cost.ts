@@ -1,10 +1,11 @@
 import { Command, Option } from 'commander';
+import { HEADS } from '../../heads/model.ts';
 import { backbones } from '../../models/backbones/registry.ts';
 import { guidelines } from '../../models/graph/guidelines.ts';
 import type { InputSize } from '../../models/graph/image_input.ts';
 import { DEFAULT_SLICES } from '../../models/graph/peak_memory.ts';
 import type { Architecture, ArchitectureRequest } from '../zoo/architecture.ts';
-import { ArchitectureError, architectureOf, graphOf, HEADS, LIMITS } from '../zoo/architecture.ts';
+import { ArchitectureError, architectureOf, graphOf, LIMITS } from '../zoo/architecture.ts';
 import { describeBackbone, describeNetwork } from '../zoo/backbone_description.ts';
 import { CommandError, numberBetween, resolutionOf } from './arguments.ts';
 import type { CountedNetwork } from './cost_tables.ts';

@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
+import { HEADS } from '../../heads/model.ts';
 import type { Guidelines } from '../../models/graph/guidelines.ts';
 import type { Architecture } from '../zoo/architecture.ts';
-import { HEADS } from '../zoo/architecture.ts';
 import type { NetworkDescription } from '../zoo/backbone_description.ts';
 import { toCsv } from './csv.ts';
 import { guidelinesText } from './guidelines_text.ts';

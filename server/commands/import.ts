@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import type { HeadName } from '../../heads/model.ts';
 import { backbones } from '../../models/backbones/registry.ts';
 import type { InputSize } from '../../models/graph/image_input.ts';
 import { MINUS_ONE_TO_ONE } from '../../models/graph/image_input.ts';
@@ -7,7 +8,6 @@ import { BATCH_COUNTERS, IMAGENET_NORMALIZATION } from '../../models/weights/map
 import { quote } from '../../models/weights/quote.ts';
 import { trialRun } from '../inference/trial.ts';
 import { readSettings } from '../settings.ts';
-import type { HeadName } from '../zoo/architecture.ts';
 import { LIMITS } from '../zoo/architecture.ts';
 import { catalog } from '../zoo/catalog.ts';
 import { removeImported } from '../zoo/imported.ts';

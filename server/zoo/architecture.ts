@@ -9,9 +9,6 @@ import type { InputSize } from '../../models/graph/image_input.ts';
 import { MINUS_ONE_TO_ONE } from '../../models/graph/image_input.ts';
 import { networkOf } from './network.ts';
 
-export type { HeadDefaults, HeadName } from '../../heads/model.ts';
-export { HEADS } from '../../heads/model.ts';
-
 /** Ranges that hold for every backbone: they bound what one description can ask for. */
 export const LIMITS = {
   width: [0.1, 4],

@@ -1,3 +1,5 @@
+import type { HeadName } from '../../heads/model.ts';
+import { HEADS } from '../../heads/model.ts';
 import type { OutputStride } from '../../models/backbones/backbone.ts';
 import type { Style } from '../../models/backbones/blocks.ts';
 import { backboneNamed } from '../../models/backbones/registry.ts';
@@ -7,8 +9,6 @@ import type { Candidate } from '../../models/weights/maps/maps.ts';
 import { mapNamed, nameMaps, recognise } from '../../models/weights/maps/maps.ts';
 import type { NameMap } from '../../models/weights/maps/name_map.ts';
 import { quote } from '../../models/weights/quote.ts';
-import type { HeadName } from './architecture.ts';
-import { HEADS } from './architecture.ts';
 import { ImportError } from './checkpoint_file.ts';
 import { networkOf } from './network.ts';
 import type { NetworkFacts } from './network_facts.ts';

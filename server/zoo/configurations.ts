@@ -1,4 +1,4 @@
-import type { HeadName } from './architecture.ts';
+import type { HeadName } from '../../heads/model.ts';
 import { LIMITS } from './architecture.ts';
 import type { Json } from './json_fields.ts';
 import { Fields, isObject } from './json_fields.ts';

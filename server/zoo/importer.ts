@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import type { HeadName } from '../../heads/model.ts';
 import { backboneNamed } from '../../models/backbones/registry.ts';
 import type { Cost } from '../../models/graph/cost.ts';
 import { GraphError } from '../../models/graph/graph.ts';
@@ -8,7 +9,6 @@ import { WeightsError } from '../../models/weights/errors.ts';
 import { unwrapped } from '../../models/weights/maps/maps.ts';
 import { applyMap } from '../../models/weights/maps/name_map.ts';
 import { writeSafetensors } from '../../models/weights/safetensors.ts';
-import type { HeadName } from './architecture.ts';
 import { backboneNames } from './architecture.ts';
 import type { HeadRequest } from './candidates.ts';
 import { assumption, candidateFor, specOf } from './candidates.ts';

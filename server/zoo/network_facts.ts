@@ -1,6 +1,6 @@
+import type { HeadName } from '../../heads/model.ts';
 import type { Style } from '../../models/backbones/blocks.ts';
 import type { InputSize, Normalization } from '../../models/graph/image_input.ts';
-import type { HeadName } from './architecture.ts';
 import type { Label } from './labels.ts';
 
 /** What is known of a network beside its tensors. */

@@ -1,7 +1,7 @@
+import type { HeadName } from '../../heads/model.ts';
 import type { OutputStride } from '../../models/backbones/backbone.ts';
 import type { Style } from '../../models/backbones/blocks.ts';
 import type { Normalization } from '../../models/graph/image_input.ts';
-import type { HeadName } from './architecture.ts';
 import type { Label } from './labels.ts';
 
 /** Arithmetic that a network can run in: 32-bit floats, or 8-bit integers where it was quantised. */

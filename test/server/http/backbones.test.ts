@@ -1,9 +1,9 @@
 // GET /v1/backbones and /v1/backbones/{backbone}; every answer is held to the document by `ask`.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { HEADS } from '../../../heads/model.ts';
 import { backbones } from '../../../models/backbones/registry.ts';
 import type { Backbone, BackboneList } from '../../../openapi/types.ts';
-import { HEADS } from '../../../server/zoo/architecture.ts';
 import { thinlens } from '../child.ts';
 import type { TestServer } from '../harness.ts';
 import { ask, problem, start } from '../harness.ts';

@@ -1,11 +1,9 @@
 import type { Request } from 'express';
+import { orList } from '../../models/arguments.ts';
 import { HttpProblem } from './problem.ts';
 import { quote } from './query.ts';
 
 export const JSON_TYPE = 'application/json';
-
-/** As in 'this, that or another'. */
-const OR = new Intl.ListFormat('en-GB', { type: 'disjunction' });
 
 /**
  * The type of the answer that the request's `Accept` header asks for.
@@ -22,7 +20,7 @@ export function acceptedType<Type extends string>(
   if (type) return type as Type;
   throw new HttpProblem(
     'not_acceptable',
-    `${circumstance && `${circumstance} `}this operation answers ${OR.format(offered)}, and Accept is ${quote(request.get('Accept') ?? '')}`,
+    `${circumstance && `${circumstance} `}this operation answers ${orList(offered)}, and Accept is ${quote(request.get('Accept') ?? '')}`,
   );
 }
 

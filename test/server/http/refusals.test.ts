@@ -304,7 +304,7 @@ describe('Accept', () => {
       const answer = await post(server, street, {}, { Accept: accept });
       assert.match(
         problem(answer, 406, 'not_acceptable').detail,
-        /application\/json or image\/jpeg or image\/png/,
+        /application\/json, image\/jpeg or image\/png/,
       );
     });
   }

@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { Server as NetServer } from 'node:net';
@@ -50,6 +50,7 @@ export async function startServer(
   ready.catch(() => {}); // It is for whoever waits for it.
   const { createApp } = await import('./http/app.ts');
   const app = createApp({ service, metrics, settings, log, isStopping: () => stopping !== undefined });
+  const running = new Set<ServerResponse>();
   const server = createServer(
     {
       requestTimeout: settings.requestTimeoutMs + ARRIVAL_GRACE_MS,
@@ -58,7 +59,12 @@ export async function startServer(
       keepAliveTimeout: KEEP_ALIVE_MS,
     },
     (request, response) => {
-      response.once('close', requestDone);
+      running.add(response);
+      if (stopping) refuseNext(response);
+      response.once('close', () => {
+        running.delete(response);
+        requestDone();
+      });
       app(request, response);
     },
   );
@@ -86,6 +92,7 @@ export async function startServer(
   const url = `http://${host}:${port}`;
 
   const stop = async () => {
+    for (const response of running) if (!response.headersSent) refuseNext(response);
     await sleep(settings.drainDelayMs);
     await quiet(() => accepted);
     await closeServer(server, connections, settings.shutdownTimeoutMs);
@@ -101,6 +108,9 @@ export async function startServer(
     },
   };
 }
+
+/** Has a client that keeps its connection send its next request on another: this one may be closed by then. */
+const refuseNext = (response: ServerResponse) => response.setHeader('Connection', 'close');
 
 /**
  * Waits for a turn of Node's loop in which no connection came in, for a while. The system completes connections ahead of

@@ -3,7 +3,8 @@ import { table } from './markdown.js';
 /** docs/reference/backbones.md: the registry, and what its networks cost. */
 export async function backbonesPage() {
   const { backbones } = await import('../../dist/models/backbones/registry.js');
-  const { HEADS, LIMITS } = await import('../../dist/server/zoo/architecture.js');
+  const { HEADS } = await import('../../dist/heads/model.js');
+  const { LIMITS } = await import('../../dist/server/zoo/architecture.js');
   const all = backbones();
   const sections = await Promise.all(all.map(section));
   return `<!-- Written by scripts/generate-docs.js from the registry in models/backbones/: edit that instead. -->
@@ -98,7 +99,7 @@ async function classifiers({ name, widths }) {
 }
 
 async function heads({ name, widths }) {
-  const { HEADS } = await import('../../dist/server/zoo/architecture.js');
+  const { HEADS } = await import('../../dist/heads/model.js');
   const names = Object.keys(HEADS).filter((head) => head !== 'classifier');
   const rows = widths.map(async (width) => {
     const cells = names.map(async (head) => {

@@ -74,7 +74,7 @@ export function createApp(parts: AppParts): Express {
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 
 /** Gives the request its id, and at its end measures it and logs its line. */
-function requestContext({ metrics, log, isStopping }: AppParts): RequestHandler {
+function requestContext({ metrics, log }: AppParts): RequestHandler {
   return (request, response, next) => {
     const given = request.get('X-Request-Id');
     const id = given && REQUEST_ID.test(given) ? given : randomUUID();
@@ -82,8 +82,6 @@ function requestContext({ metrics, log, isStopping }: AppParts): RequestHandler 
     const seen: RequestContext['seen'] = {};
     setContext(response, { id, started, seen });
     response.set('X-Request-Id', id);
-    // A client that keeps its connection would meet a closed one with its next request.
-    if (isStopping()) response.set('Connection', 'close');
     metrics.inFlight.inc();
     const { method, originalUrl: url, path } = request;
     response.once('close', () => {

@@ -96,8 +96,10 @@ describe('SIGTERM', () => {
     child.kill('SIGTERM');
     await until(() => refused(child.port), 'no connection is taken any more');
     socket.write(clock.subarray(5000));
-    const { status, body } = parseResponse(await readResponse(socket));
+    const { status, head, body } = parseResponse(await readResponse(socket));
     assert.equal(status, 200);
+    // Its headers came before the signal: a client must know all the same that this connection takes no other request.
+    assert.match(head, /^connection: close$/m);
     assert.equal((body as { detections: unknown[] }).detections.length, 1);
     await once(socket, 'close');
     await assertStops(child);

@@ -3,7 +3,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { Server as NetServer } from 'node:net';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import type { Express } from 'express';
 import type { Logger } from 'pino';
+import type { AppParts } from './http/app.ts';
 import { PROBLEMS } from './http/problem.ts';
 import { InferenceService } from './inference/service.ts';
 import { Metrics } from './observability/metrics.ts';
@@ -48,8 +50,11 @@ export async function startServer(
   // The workers load their models while this process loads what speaks HTTP.
   const ready = service.start();
   ready.catch(() => {}); // It is for whoever waits for it.
-  const { createApp } = await import('./http/app.ts');
-  const app = createApp({ service, metrics, settings, log, isStopping: () => stopping !== undefined });
+  const parts = { service, metrics, settings, log, isStopping: () => stopping !== undefined };
+  const app = await loadApp(parts).catch((error) => {
+    service.close();
+    throw error;
+  });
   const running = new Set<ServerResponse>();
   const server = createServer(
     {
@@ -107,6 +112,11 @@ export async function startServer(
       return stopping;
     },
   };
+}
+
+async function loadApp(parts: AppParts): Promise<Express> {
+  const { createApp } = await import('./http/app.ts');
+  return createApp(parts);
 }
 
 /** Has a client that keeps its connection send its next request on another: this one may be closed by then. */

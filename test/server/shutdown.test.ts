@@ -1,9 +1,12 @@
 // `thinlens serve` from its start to its end, whatever ends it.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, cpSync, mkdtempSync, openSync, rmSync, symlinkSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -270,6 +273,27 @@ describe('a start that cannot be', () => {
     assert.match((lines[0] ?? '').replace('thinlens: ', ''), wanted);
     assert.doesNotMatch(`${stdout}${stderr}`, /\bat .*\.js|"stack"/);
   }
+});
+
+test('a start that breaks off after its workers were started ends', { timeout: 60_000 }, async (t) => {
+  // An installation that lacks a file.
+  const folder = mkdtempSync(join(tmpdir(), 'thinlens-damaged-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  for (const part of ['bin', 'dist/server', 'dist/models', 'dist/heads', 'dist/openapi', 'package.json'])
+    cpSync(part, join(folder, part), { recursive: true });
+  for (const part of ['node_modules', 'weights']) symlinkSync(resolve(part), join(folder, part));
+  rmSync(join(folder, 'dist/openapi/openapi.json'));
+  const child = spawn(process.execPath, [join(folder, 'bin/thinlens.js'), 'serve', '--port', '0'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, THINLENS_HOME: join(folder, 'home') },
+  });
+  t.after(() => child.kill('SIGKILL'));
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (piece: string) => {
+    stderr += piece;
+  });
+  assert.deepEqual(await once(child, 'close'), [1, null]);
+  assert.match(stderr, /openapi\.json/);
 });
 
 describe('a log that cannot be written', () => {

@@ -53,7 +53,9 @@ export const ofType = (type: 'string' | 'boolean'): OptionRule => ({
 export const listOf = (right: string, test: (value: unknown) => boolean, length?: number): OptionRule => ({
   right,
   fits: (value) =>
-    Array.isArray(value) && value.every(test) && (length === undefined || value.length === length),
+    Array.isArray(value) &&
+    Array.from(value).every(test) &&
+    (length === undefined || value.length === length),
 });
 
 /** 1, 2 or 3 */
@@ -129,6 +131,7 @@ export function described(value: unknown): string {
 
 /** The one of `names` that `wrong` begins, or that takes the fewest changed letters, half of them at most; case and underscores are free. */
 function nearest(wrong: string, names: readonly string[]): string | undefined {
+  if (wrong === '') return undefined;
   const plain = (name: string) => name.toLowerCase().replaceAll('_', '');
   const [best] = names
     .map((name) => ({

@@ -64,6 +64,7 @@ export async function buildIfStale() {
   console.error('building thinlens (sources are newer than dist/) ...');
   // Built beside and renamed into place: an interrupted build leaves the old one, two at once do not mix, and a file that was
   // renamed or deleted does not live on in dist/, where tests are found by listing.
+  sweep();
   const target = join(root, `dist.${process.pid}.tmp`);
   for (const project of [root, join(root, page)]) {
     const result = spawnSync(process.execPath, [compiler, '-p', project, '--outDir', target], {
@@ -87,6 +88,22 @@ export async function buildIfStale() {
   // The stamp carries the time the build began: an edit made while tsc ran is newer than it.
   utimesSync(join(target, '.stamp'), started, started);
   replace(target, join(root, 'dist'));
+}
+
+/** Removes what builds left that were killed. */
+function sweep() {
+  for (const name of readdirSync(root)) {
+    const pid = Number(/^dist\.(\d+)\.tmp(\.old)?$/.exec(name)?.[1]);
+    if (pid > 0 && !isRunning(pid)) rmSync(join(root, name), { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error.code !== 'ESRCH';
+  }
 }
 
 /** Puts the folder `made` where `place` is. */

@@ -15,11 +15,12 @@ import {
   roomAt,
 } from '../doctor/store.ts';
 import { checkOnnxRuntime, checkPort, checkSharp } from '../doctor/surroundings.ts';
+import { environmentName, isServiceLink } from '../environment.ts';
 import { byteProducts } from '../inference/cpu_features.ts';
 import { usableCpus } from '../inference/cpus.ts';
 import { engines } from '../package.ts';
 import type { Settings } from '../settings.ts';
-import { environmentName, readSettings, SETTINGS } from '../settings.ts';
+import { readSettings, SETTINGS } from '../settings.ts';
 import { catalog } from '../zoo/catalog.ts';
 import type { ModelRecord } from '../zoo/record.ts';
 import { isServed } from '../zoo/record.ts';
@@ -88,7 +89,10 @@ function checkSettings(
       ...Object.keys(flags).map((name) => `--${SETTINGS[name as keyof Settings].flag}`),
       ...Object.values(SETTINGS)
         .map(({ flag }) => environmentName(flag))
-        .filter((name) => environment[name] !== undefined),
+        .filter((name) => {
+          const text = environment[name];
+          return text !== undefined && !isServiceLink(name, text);
+        }),
     ];
     return { settings, finding: ok('settings', given.join(', ') || 'all are the defaults') };
   } catch (error) {

@@ -118,7 +118,7 @@ export async function checkCompiled(
   return warning(
     'compiled',
     notWhole,
-    `Nothing needs doing: they are compiled again when they are used. If it happens again, look at the disk of ${folder}.`,
+    `They can be deleted, and are compiled again where they are needed. If it happens again, look at the disk of ${folder}.`,
   );
 }
 

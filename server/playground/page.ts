@@ -278,11 +278,13 @@ for (const [kind, ending] of [
 async function download(kind: FileKind, ending: string): Promise<void> {
   const query = wanted();
   if (!photo || !choice || !query) return;
+  const asked = photo;
   const { name, bytes } = photo;
   try {
     save(await findingsFile(await bytes(), choice, kind, query), `${stem(name)}.${ending}`);
   } catch (error) {
-    showError(error, () => download(kind, ending));
+    // Over another photo it would be taken for that one's.
+    if (photo === asked) showError(error, () => download(kind, ending));
   }
 }
 

@@ -20,5 +20,9 @@ export function checkFile(name: FileSchemaName, value: unknown): void {
   const validate = validators[name];
   if (validate(value)) return;
   const [error] = validate.errors ?? [];
-  throw new Error(`${error?.instancePath.slice(1).replaceAll('/', '.') || 'it'} ${error?.message}`);
+  const { instancePath = '', message = 'is not right', params = {} } = error ?? {};
+  const { additionalProperty, allowedValue, allowedValues } = params;
+  const named = additionalProperty ?? allowedValue ?? allowedValues;
+  const which = named === undefined ? '' : `: ${[named].flat().join(', ')}`;
+  throw new Error(`${instancePath.slice(1).replaceAll('/', '.') || 'it'} ${message}${which}`);
 }

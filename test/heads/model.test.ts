@@ -98,6 +98,12 @@ describe('buildModel names the option, what is right and what it got', () => {
       'input.normalization must be an object of scale and offset, got undefined',
     ],
     [
+      'a range of nothing',
+      { input: { kind: 'pixels', normalization: { scale: new Array(3), offset: [0, 0, 0] } } },
+      'input.normalization.scale must be three numbers: red, green, blue, got [, , ]',
+    ],
+    ['a name of no letters', { '': 1 }, ` is no option of buildModel: there are ${OPTIONS}`],
+    [
       'a range of two colours',
       { input: { kind: 'pixels', normalization: { scale: [1, 1], offset: [0, 0, 0] } } },
       'input.normalization.scale must be three numbers: red, green, blue, got [1, 1]',

@@ -103,7 +103,12 @@ describe('the store', () => {
     await writeFile(join(compiled, 'x-fp32-1.onnx'), 'another');
     await writeFile(join(compiled, 'y-fp32-1.onnx'), 'without a hash');
     const damaged = /x-fp32-1\.onnx, y-fp32-1\.onnx/;
-    found(await checkCompiled(home, room, missing), 'warning', damaged, /Nothing.* are compiled again/);
+    found(
+      await checkCompiled(home, room, missing),
+      'warning',
+      damaged,
+      /can be deleted.* are compiled again/,
+    );
     // Where nothing can be written they stay as they are, which matters where they are looked for.
     const refused = new Error('EACCES');
     found(await checkCompiled(home, refused, missing), 'problem', damaged, /^They cannot be compiled again/);

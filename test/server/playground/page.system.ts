@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import axe from 'axe-core';
 import { decode } from 'fast-png';
-import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Locator, Page, Route } from 'playwright-core';
 import { chromium } from 'playwright-core';
 import sharp from 'sharp';
 import type { DetectResponse, ModelList, Problem, SegmentResponse } from '../../../openapi/types.ts';
@@ -520,6 +520,28 @@ describe('errors', () => {
       await rows(page).first().waitFor();
       assert.equal(await alert.innerText(), '');
       assert.ok(await page.locator('#image').isVisible());
+    }));
+
+  test('of a download are not shown over another photo', () =>
+    open(async ({ page }) => {
+      await pick(page, 'street.jpg');
+      await rows(page).first().waitFor();
+      let held: Route | undefined;
+      await page.route('**/v1/detect*', (route) => {
+        if (route.request().headers().accept !== 'image/jpeg') return route.continue();
+        held = route;
+        return undefined;
+      });
+      await page.getByRole('button', { name: 'Picture', exact: true }).click();
+      await until(() => held !== undefined, 'the picture is asked for');
+      await pick(page, 'cat.jpg');
+      await rows(page).getByText('cat').waitFor();
+      const failed = page.waitForEvent('requestfailed');
+      await held?.abort();
+      await failed;
+      // Nothing tells of an error that is not shown: a turn of the page's own.
+      await page.evaluate('new Promise((resolve) => setTimeout(resolve, 100))');
+      assert.equal(await page.getByRole('alert').innerText(), '');
     }));
 
   test('of a server that does not answer can be tried again, and again, without losing the focus', () =>

@@ -165,6 +165,17 @@ describe('quantisation data', () => {
       /its reference is of logits, and must be of box_encodings, class_logits/,
     ],
     [
+      'a property too many',
+      changed((json) => ({ ...json, surplus: 1 })),
+      /must NOT have additional properties: surplus; /,
+    ],
+    ['another format', changed((json) => ({ ...json, format: 9 })), /format must be equal to constant: 1; /],
+    [
+      'another metric',
+      changed((json) => ({ ...json, agreement: { ...(json.agreement as object), metric: 'F1' } })),
+      /agreement\.metric must be equal to one of the allowed values: AP, mIoU; /,
+    ],
+    [
       'a reference of words',
       changed((json) => ({ ...json, reference: { logits: ['x'] } })),
       /reference\.logits\.0 must be number/,

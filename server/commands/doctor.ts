@@ -146,5 +146,8 @@ function print(findings: readonly Finding[]): void {
     table.push([check, state, remedy ? `${detail}\n${remedy}` : detail]);
   console.log(table.toString());
   const count = (wanted: Finding['state']) => findings.filter(({ state }) => state === wanted).length;
-  console.log(`${count('problem')} problems, ${count('warning')} warnings, ${count('ok')} ok`);
+  const plural = (many: number, what: string) => `${many} ${what}${many === 1 ? '' : 's'}`;
+  console.log(
+    `${plural(count('problem'), 'problem')}, ${plural(count('warning'), 'warning')}, ${count('ok')} ok`,
+  );
 }

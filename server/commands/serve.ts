@@ -62,7 +62,9 @@ async function serve(flags: Record<string, string>): Promise<void> {
       if (fallback) log.warn({ model: record.name, ...fallback }, 'int8 is not used: the model runs in fp32');
     } else {
       const { state, reason } = { reason: undefined, ...loaded };
-      const level = isServed(record) ? 'warn' : 'debug';
+      const { models } = settings;
+      const isWanted = isServed(record) && (models.length === 0 || models.includes(record.name));
+      const level = isWanted ? 'warn' : 'debug';
       log[level]({ model: record.name, state, reason }, 'model not available');
     }
   }

@@ -1,19 +1,23 @@
-import { access } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
+import { basename } from 'node:path';
 import Table from 'cli-table3';
 import { Command } from 'commander';
 import { readSettings } from '../settings.ts';
 import { readImported } from '../zoo/imported.ts';
 import { costOf } from '../zoo/network.ts';
+import { readQuantization } from '../zoo/quantization.ts';
 import type { ModelRecord } from '../zoo/record.ts';
 import { describeSource } from '../zoo/record.ts';
 import { records } from '../zoo/records.ts';
-import { ModelStore } from '../zoo/store.ts';
+import { compiledFolder, ModelStore } from '../zoo/store.ts';
 import { locateWeights, ModelUnavailableError } from '../zoo/weights.ts';
 
 /** `thinlens models`: what can be served on this machine. */
 export function modelsCommand(): Command {
   return new Command('models')
-    .description('List the models: task, state, parameters, MAdds, size, source.')
+    .description(
+      'List the models: task, state (compiled; available, to be compiled when first used; unavailable, and why), parameters, MAdds, size, source.',
+    )
     .option('--json', 'print one JSON object')
     .action(async ({ json }: { json?: boolean }) => {
       const store = new ModelStore(readSettings({}, process.env).home);
@@ -53,7 +57,7 @@ async function describe(record: ModelRecord, store: ModelStore) {
   let reason: string | undefined;
   try {
     await locateWeights(record, store.home);
-    if (await exists(store.pathOf(record))) state = 'compiled';
+    if (await isCompiled(record, store)) state = 'compiled';
   } catch (error) {
     if (!(error instanceof ModelUnavailableError)) throw error;
     state = 'unavailable';
@@ -75,8 +79,11 @@ async function describe(record: ModelRecord, store: ModelStore) {
   };
 }
 
-const exists = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
+/** In whichever precision and form. */
+async function isCompiled(record: ModelRecord, store: ModelStore): Promise<boolean> {
+  // One that cannot be read is not what int8 was made from, either.
+  const quantization = await readQuantization(record, store.home).catch(() => undefined);
+  const paths = [store.pathOf(record), store.pathOf(record, quantization?.sha256)];
+  const files = await readdir(compiledFolder(store.home)).catch(() => []);
+  return paths.some((path) => files.some((file) => file.startsWith(basename(path, 'onnx'))));
+}

@@ -78,6 +78,18 @@ describe('thinlens models', () => {
     assert.ok(['available', 'compiled'].includes(String(model.state)));
   });
 
+  test('says which are compiled, in whichever precision and form', async () => {
+    const name = 'ssdlite_shufflenet_v2_coco';
+    const environment = { THINLENS_HOME: join(folder, 'compiled-in-int8') };
+    await thinlens(['detect', '--model', name, '--precision', 'int8', ...FILES], environment);
+    const kept = join(environment.THINLENS_HOME, 'compiled');
+    // As in a container's image: the form that ONNX Runtime optimised is enough.
+    for (const file of await readdir(kept)) if (!file.includes('.ort')) await rm(join(kept, file));
+    const { stdout } = await thinlens(['models', '--json'], environment);
+    const { models } = json(stdout) as { models: { name: string; state: string }[] };
+    for (const model of models) assert.equal(model.state, model.name === name ? 'compiled' : 'available');
+  });
+
   test('is a table for people', async () => {
     const { stdout } = await thinlens(['models']);
     assert.match(stdout, /name.*state.*params.*MAdds.*size.*source/);

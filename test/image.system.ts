@@ -18,7 +18,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { freePort } from './free_port.ts';
+import { freePort } from '../bench/support/free_port.ts';
 import { until } from './server/harness.ts';
 import { wholePage } from './whole_page.ts';
 

@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
-import { freePort } from './free_port.ts';
+import { freePort } from '../bench/support/free_port.ts';
 import { until } from './server/harness.ts';
 import { wholePage } from './whole_page.ts';
 

@@ -1,4 +1,5 @@
 import { classColor } from '../playground/class_colors.ts';
+import { scorePercent } from '../playground/score_percent.ts';
 import type { Canvas } from './canvas.ts';
 import { drawnIn, fillFrame } from './canvas.ts';
 import type { Label, Style } from './labels.ts';
@@ -49,7 +50,7 @@ export function paintBoxes(canvas: Canvas, boxes: readonly LabelledBox[]): void 
     fillFrame(canvas, drawnIn(frame, edge + line), edge, WHITE);
   }
   const labels = framed.map(({ frame, classId, label, score }): Label => {
-    const percent = percentOf(score);
+    const percent = scorePercent(score);
     return {
       texts: [`${label} ${percent}`, percent],
       name: label,
@@ -61,9 +62,6 @@ export function paintBoxes(canvas: Canvas, boxes: readonly LabelledBox[]): void 
   const small = framed.filter(({ frame }) => isSmall(frame, style)).map(({ frame }) => drawnIn(frame, edge));
   drawLabels(canvas, style, labels, small);
 }
-
-/** A score as a whole percentage; one of less than 1 is never called 100. */
-const percentOf = (score: number) => `${Math.min(Math.round(100 * score), score < 1 ? 99 : 100)} %`;
 
 /** The outer edge of a box's line, in whole pixels and on the picture: a line along the picture's border is as thick as any. */
 function frameAround(box: Region, style: Style, { width, height }: Size): Region {

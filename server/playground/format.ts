@@ -2,11 +2,6 @@
 import type { Detection, Model, Segment } from '../../openapi/types.ts';
 import { type ClassPresent, MOST_DETECTIONS } from './filter.ts';
 
-/** A score as a whole percentage. */
-export function scorePercent(score: number): string {
-  return `${Math.round(score * 100)} %`;
-}
-
 /** A share of the photo, with enough digits that something is never called nothing. */
 export function sharePercent(fraction: number): string {
   const percent = fraction * 100;

@@ -21,13 +21,13 @@ import {
   detectionSummary,
   plural,
   type Summary,
-  scorePercent,
   segmentSummary,
   sharePercent,
 } from './format.ts';
 import { curlNote, curlSource, type Photo, Strip } from './photos.ts';
 import { Picker } from './picker.ts';
 import { shownQuery } from './request.ts';
+import { scorePercent } from './score_percent.ts';
 import { Stage } from './stage.ts';
 
 const slider = byId('slider', HTMLInputElement);

@@ -4,9 +4,9 @@ import type { ApiError } from './api.ts';
 import { classColor, css } from './class_colors.ts';
 import { button, byId, make } from './dom.ts';
 import type { Finding } from './findings.ts';
-import { scorePercent } from './format.ts';
 import { placeLabels } from './label_layout.ts';
 import type { Photo } from './photos.ts';
+import { scorePercent } from './score_percent.ts';
 
 /** What is drawn for one finding. */
 interface Drawn {

@@ -10,7 +10,7 @@ import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from '../free_port.ts';
+import { freePort } from '../../bench/support/free_port.ts';
 import type { Exit, ServedChild } from './child.ts';
 import { childrenOf, isRunning, launch, serve, thinlens, WORKERS } from './child.ts';
 import { sample, until } from './harness.ts';

@@ -1,12 +1,11 @@
 // `thinlens doctor`: each check well, and each with what it is there to find.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { beforeEach, describe, test } from 'node:test';
 import semver from 'semver';
 import { doctorCommand, examine } from '../../../server/commands/doctor.ts';
 import type { Finding } from '../../../server/doctor/finding.ts';
@@ -25,24 +24,15 @@ import { formFor } from '../../../server/inference/open.ts';
 import { catalog } from '../../../server/zoo/catalog.ts';
 import { ModelStore } from '../../../server/zoo/store.ts';
 import { found } from './found.ts';
+import { emptyHomes, shipped } from './store_home.ts';
 import { withoutRights } from './without_rights.ts';
 
 const ENGINES = JSON.parse(await readFile('package.json', 'utf8')).engines.node as string;
 const MEBI = 2 ** 20;
-const shipped =
-  catalog.find(({ source }) => source.kind === 'package') ?? assert.fail('no weights come with it');
-let folder: string;
+const emptyHome = emptyHomes();
 let home: string;
-let homes = 0;
-
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'thinlens-doctor-'));
-});
-after(() => rm(folder, { recursive: true, force: true }));
 beforeEach(async () => {
-  homes += 1;
-  home = join(folder, `home-${homes}`);
-  await mkdir(home);
+  home = await emptyHome();
 });
 
 describe('the machine', () => {

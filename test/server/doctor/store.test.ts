@@ -1,9 +1,8 @@
 // What `thinlens doctor` says of the store and of the weights.
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { beforeEach, describe, test } from 'node:test';
 import type { Outlook } from '../../../server/doctor/outlook.ts';
 import { outlookOf } from '../../../server/doctor/outlook.ts';
 import {
@@ -23,22 +22,13 @@ import { sha256Of } from '../../../server/zoo/files.ts';
 import type { ModelRecord, PackageSource } from '../../../server/zoo/record.ts';
 import { ModelStore } from '../../../server/zoo/store.ts';
 import { found } from './found.ts';
+import { emptyHomes, shipped } from './store_home.ts';
 import { withoutRights } from './without_rights.ts';
 
-const shipped =
-  catalog.find(({ source }) => source.kind === 'package') ?? assert.fail('no weights come with it');
-let folder: string;
+const emptyHome = emptyHomes();
 let home: string;
-let homes = 0;
-
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'thinlens-doctor-'));
-});
-after(() => rm(folder, { recursive: true, force: true }));
 beforeEach(async () => {
-  homes += 1;
-  home = join(folder, `home-${homes}`);
-  await mkdir(home);
+  home = await emptyHome();
 });
 
 describe('the store', () => {

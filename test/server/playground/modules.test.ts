@@ -17,6 +17,7 @@ import {
 } from '../../../server/playground/format.ts';
 import { placeLabels, type Rectangle } from '../../../server/playground/label_layout.ts';
 import { shownQuery } from '../../../server/playground/request.ts';
+import { scorePercent } from '../../../server/playground/score_percent.ts';
 import { stageTimes } from '../../../server/playground/timing.ts';
 
 const detection = (label: string, class_id: number, score: number): Detection => ({
@@ -24,6 +25,10 @@ const detection = (label: string, class_id: number, score: number): Detection =>
   class_id,
   score,
   box: { x_min: 0, y_min: 0, x_max: 10, y_max: 10 },
+});
+
+test('a score that is not 1 is never called 100 %', () => {
+  assert.deepEqual([0, 0.004, 0.875, 0.99849, 1].map(scorePercent), ['0 %', '0 %', '88 %', '99 %', '100 %']);
 });
 
 describe('the curl command', () => {

@@ -1,1 +1,0 @@
-export { freePort } from '../bench/support/free_port.ts';

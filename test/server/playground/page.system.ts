@@ -14,6 +14,7 @@ import sharp from 'sharp';
 import type { DetectResponse, ModelList, Problem, SegmentResponse } from '../../../openapi/types.ts';
 import { byteProducts } from '../../../server/inference/cpu_features.ts';
 import { classColor } from '../../../server/playground/class_colors.ts';
+import { scorePercent } from '../../../server/playground/score_percent.ts';
 import { overlap } from '../boxes.ts';
 import type { TestServer } from '../harness.ts';
 import { sample, start, startReady, until } from '../harness.ts';
@@ -177,7 +178,7 @@ describe('detection', () => {
       await summaryIs(page, /^2 objects at 30 % or more\.$/);
       const answer = await detect(await sample('street'), 0.3);
       await assertBoxes(page, answer);
-      const texts = answer.detections.map(({ label, score }) => [label, `${Math.round(score * 100)} %`]);
+      const texts = answer.detections.map(({ label, score }) => [label, scorePercent(score)]);
       assert.deepEqual(
         await page.locator('#overlay .tag').allTextContents(),
         texts.map((pair) => pair.join(' ')),
@@ -485,7 +486,7 @@ describe('the curl command', () => {
         assert.ok(detections.length > 2);
         assert.deepEqual(
           await page.locator('#overlay .tag').allTextContents(),
-          detections.map(({ label, score }) => `${label} ${Math.round(score * 100)} %`),
+          detections.map(({ label, score }) => `${label} ${scorePercent(score)}`),
         );
       } finally {
         rmSync(folder, { recursive: true });
